@@ -1,0 +1,151 @@
+/* bench/loops.h - what is measured of an allocator, written once for all of them.
+ *
+ * A backend is four hooks, LOOPS_INLINE each, and an include of this file: LOOPS_DEFINE(name,
+ * hooks) compiles the loops with the hooks inlined into them. Calling through pointers instead
+ * would cost as much as the thing that is measured: a pair of inline calls takes some 3 ns.
+ *
+ * Every loop runs n rounds and returns true, or false as soon as an allocation fails; what it holds
+ * then goes with the heap. */
+#ifndef BENCH_LOOPS_H
+#define BENCH_LOOPS_H
+#include "bench/heap.h"
+
+#include <string.h>
+
+#define LOOPS_INLINE static inline __attribute__((always_inline))
+
+struct loops_hooks {
+	void *(*alloc)(void *heap, unsigned order);
+	void (*free)(void *heap, void *frame, unsigned order);
+	size_t (*alloc_bulk)(void *heap, void **ret_frames, size_t n_frames);
+	void (*free_bulk)(void *heap, void *const *frames, size_t n_frames);
+};
+
+LOOPS_INLINE bool loops_pair(const struct loops_hooks *hooks, void *heap, unsigned order,
+			     uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		void *frame = hooks->alloc(heap, order);
+
+		if (!frame)
+			return false;
+		hooks->free(heap, frame, order);
+	}
+	return true;
+}
+
+LOOPS_INLINE bool loops_burst_one(const struct loops_hooks *hooks, void *heap,
+				  const struct heap_work *work, bool touch)
+{
+	for (uint32_t k = 0; k < work->n_frames; k++) {
+		void *frame = hooks->alloc(heap, 0);
+
+		if (!frame)
+			return false;
+		if (touch)
+			memset(frame, (int)k, HEAP_LINE_BYTES);
+		work->frame[k] = frame;
+	}
+	for (uint32_t k = 0; k < work->n_frames; k++)
+		hooks->free(heap, work->frame[work->sequence[k]], 0);
+	return true;
+}
+
+LOOPS_INLINE bool loops_burst(const struct loops_hooks *hooks, void *heap,
+			      const struct heap_work *work, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		/* two calls, so that the one without touch has no branch for it */
+		bool good = work->touch ? loops_burst_one(hooks, heap, work, true)
+					: loops_burst_one(hooks, heap, work, false);
+
+		if (!good)
+			return false;
+	}
+	return true;
+}
+
+/* work->order is that of the block that slot k holds, or shall hold. */
+LOOPS_INLINE bool loops_fill(const struct loops_hooks *hooks, void *heap,
+			     const struct heap_work *work)
+{
+	for (uint32_t k = 0; k < work->n_frames; k++) {
+		work->frame[k] = hooks->alloc(heap, work->order[k]);
+		if (!work->frame[k])
+			return false;
+	}
+	return true;
+}
+
+LOOPS_INLINE bool loops_churn(const struct loops_hooks *hooks, void *heap,
+			      const struct heap_work *work, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t k = work->sequence[i & (HEAP_SEQUENCE - 1)];
+
+		hooks->free(heap, work->frame[k], 0);
+		work->frame[k] = hooks->alloc(heap, 0);
+		if (!work->frame[k])
+			return false;
+	}
+	return true;
+}
+
+LOOPS_INLINE bool loops_mixed(const struct loops_hooks *hooks, void *heap,
+			      const struct heap_work *work, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint32_t k = work->sequence[i & (HEAP_SEQUENCE - 1)];
+
+		hooks->free(heap, work->frame[k], work->order[k]);
+		work->order[k] = work->next_order[i & (HEAP_SEQUENCE - 1)];
+		work->frame[k] = hooks->alloc(heap, work->order[k]);
+		if (!work->frame[k])
+			return false;
+	}
+	return true;
+}
+
+LOOPS_INLINE bool loops_bulk(const struct loops_hooks *hooks, void *heap,
+			     const struct heap_work *work, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		if (hooks->alloc_bulk(heap, work->frame, work->n_frames) != work->n_frames)
+			return false;
+		hooks->free_bulk(heap, work->frame, work->n_frames);
+	}
+	return true;
+}
+
+/* Defines `static const struct heap_loops name` from `hooks`, a constant struct loops_hooks. */
+#define LOOPS_DEFINE(name, hooks)                                                                  \
+	static bool name##_pair(void *heap, unsigned order, uint64_t n)                            \
+	{                                                                                          \
+		return order ? loops_pair(&(hooks), heap, order, n)                                \
+			     : loops_pair(&(hooks), heap, 0,                                       \
+					  n); /* a constant, as programs write it */               \
+	}                                                                                          \
+	static bool name##_burst(void *heap, const struct heap_work *work, uint64_t n)             \
+	{                                                                                          \
+		return loops_burst(&(hooks), heap, work, n);                                       \
+	}                                                                                          \
+	static bool name##_fill(void *heap, const struct heap_work *work)                          \
+	{                                                                                          \
+		return loops_fill(&(hooks), heap, work);                                           \
+	}                                                                                          \
+	static bool name##_churn(void *heap, const struct heap_work *work, uint64_t n)             \
+	{                                                                                          \
+		return loops_churn(&(hooks), heap, work, n);                                       \
+	}                                                                                          \
+	static bool name##_mixed(void *heap, const struct heap_work *work, uint64_t n)             \
+	{                                                                                          \
+		return loops_mixed(&(hooks), heap, work, n);                                       \
+	}                                                                                          \
+	static bool name##_bulk(void *heap, const struct heap_work *work, uint64_t n)              \
+	{                                                                                          \
+		return loops_bulk(&(hooks), heap, work, n);                                        \
+	}                                                                                          \
+	static const struct heap_loops name = {name##_pair,  name##_burst, name##_fill,            \
+					       name##_churn, name##_mixed, name##_bulk}
+
+#endif

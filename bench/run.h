@@ -1,0 +1,29 @@
+/* bench/run.h - calibrates, interleaves the rounds, collects the values. */
+#ifndef BENCH_RUN_H
+#define BENCH_RUN_H
+#include "bench/bench.h"
+
+struct result {
+	const struct benchmark *benchmark;
+	double best_ns; /* of a round of run(), the fastest seen; 0: not calibrated */
+	uint32_t runs;  /* values so far */
+	double *value;  /* options->rounds of them */
+	bool failed;    /* reported already; left out from then on */
+};
+
+struct results {
+	uint32_t n;
+	uint32_t rounds;
+	struct result *result;
+};
+
+/* Those whose name contains filter. Returns 0, -ENOENT if there are none, -ENOMEM. */
+int results_new(const char *filter, uint32_t rounds, struct results *ret_results);
+void results_free(struct results *results);
+
+/* Runs all rounds. What fails is reported on stderr, and the rest goes on. Stops early when SIGINT,
+ * SIGTERM or SIGHUP is pending (the caller has blocked them). Returns 0, -EINTR, or the first
+ * failure. */
+int run_all(struct bench *bench, struct results *results);
+
+#endif

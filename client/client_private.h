@@ -1,0 +1,404 @@
+/* client/client_private.h - libpageclient from the inside.
+ *
+ *   program thread                        struct thread (heap, one TLS pointer)
+ *     | inline pop/push                     |- member of client A --> pcp 3 of A: 11 magazines, a
+ * lane v                                     '- member of client B --> pcp 0 of B
+ *   pageclient_fast_v1 (TLS) ---------------------^   the descriptor inside the member used last
+ *     | magazine empty, full, other client
+ *     v
+ *   slow.c / release.c --> pcp.c (refill, drain) --> rpc.c --> call socket --> daemon
+ *                     \--> lane.c (Alloc, Free, Share, Import, Put: exactly once) /
+ *   dispatch.c <-- event socket <-- upcalls        cache.c runs count and scan
+ *
+ * Why so. A frame is taken and given back without a lock and without a system call, so what a
+ * thread pops from belongs to it alone: a `pcp` is the magazines and the lane of one thread index
+ * of one client. A thread that uses a client for the first time joins it and gets a `member`, which
+ * names a pcp that an ended thread left, or a new one, or, when all are taken, the last one, which
+ * those who came late share behind its mutex and without the inline path. A member holds the frozen
+ * descriptor that programs have compiled in. It belongs to the thread and not to the client: a
+ * client closed by another thread must not leave this thread's TLS pointer dangling. For the same
+ * reason struct pageclient outlives pageclient_close() while members name it (`refs`): its address
+ * cannot come back as that of another client which a stale descriptor would then match.
+ *
+ * Calls. Any number of threads share one call socket and no thread is made for it. Who waits for a
+ * reply and finds nobody reading becomes the reader; it hands replies to their waiters by id until
+ * its own has come, then wakes another waiter to read on (leader and followers). A wait that times
+ * out leaves its call open where that matters: a refill that is still under way may change the ring
+ * of the magazine at any moment, so the magazine is barred until the answer is there; a lane with
+ * an open request takes no other before that is settled. So a daemon that hangs costs time, no
+ * frames.
+ *
+ * Locks, in the order in which they are taken; none is held while a callback runs:
+ *   pcp.lock (the shared pcp only)  >  shares.lock  >  threads.lock, deferred.lock, rpc.lock,
+ *   caches.lock (each a leaf)  and  dispatch_lock, which stands alone (held during callbacks, only
+ *   ever tried, but by the library's own thread).
+ *
+ * Invariants.
+ *   C1 a pcp is named by at most one member, but for the shared one; who is not its thread, or does
+ *      not hold its lock, touches no bottom and no slot of it.
+ *   C2 the TLS descriptor is NULL, or of this thread, exclusive, created, not barred and not used
+ *      inside a scan callback (so that alloc there is seen and refused).
+ *   C3 the mask of a magazine changes only between a refill sent and answered by its own thread.
+ *   C4 a frame that the program gave back is in a magazine, in the deferred list or gone; never in
+ * two. C5 after a fork the child touches no lock, no socket and no CTL of the parent's clients.
+ *
+ * Memory: all of a client is freed by close, but for struct pageclient itself (see above). */
+#ifndef CLIENT_CLIENT_PRIVATE_H
+#define CLIENT_CLIENT_PRIVATE_H
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#pragma GCC visibility push(default)
+#include <pageclient/pageclient.h>
+#pragma GCC visibility pop
+
+#include "paged/message.h"
+#include "shm/view.h"
+
+/* How much longer than the daemon was told a caller waits for its answer: lower gives up while the
+ * answer is on its way and bars the magazine, higher is how long a hung daemon is believed in. */
+#define CLIENT_GRACE_MS 2000u
+/* What a free waits for the daemon: lower sends more frames to the deferred list of a busy daemon's
+ * clients, higher makes free block for longer when the daemon hangs. */
+#define CLIENT_FREE_WAIT_MS 500u
+#define CLIENT_CONNECT_MS 1000u
+#define CLIENT_CALL_MS 5000u
+#define CLIENT_ALLOC_MS 1000u
+/* Of an encoded request; all are some numbers and one name. Lower refuses them, higher is stack. */
+#define CLIENT_REQUEST_BYTES 1024u
+/* Refills in a row that brought nothing because somebody stole it at once. Lower fails allocations
+ * in a storm of reclaim, higher spins longer. */
+#define CLIENT_REFILL_TRIES 16u
+/* Rounds of running the own shrinkers for one allocation. Lower gives up while they still have
+ * something, higher keeps the caller longer. */
+#define CLIENT_SHRINK_ROUNDS 4u
+/* Upcalls handled by one dispatch. Lower asks for more wakes, higher lets one dispatch last. */
+#define CLIENT_DISPATCH_MAX 64u
+/* Deferred frames moved by one slow call: lower lets the list last, higher makes one call slow. */
+#define CLIENT_FLUSH_MAX 64u
+#define CLIENT_ERROR_BYTES 640u
+#define CLIENT_ALLOC_FLAGS                                                                         \
+	(PAGECLIENT_ZERO | PAGECLIENT_COLD | PAGECLIENT_NOWAIT | PAGECLIENT_RECLAIMABLE |          \
+	 PAGECLIENT_MAY_SHRINK)
+#define MAGAZINE_NONE MAGAZINE_COUNT /* the block comes by an Alloc request */
+
+/* --- threads and magazines --- */
+
+struct magazine {
+	uint64_t *bottom;            /* in CTL: ours */
+	const struct shm_head *head; /* in META: the daemon's */
+	uint32_t *slot;
+	uint64_t mask;
+};
+
+/* One request under way. Lives on a stack, or in a pcp where it has to outlast a wait. */
+struct rpc_call {
+	uint64_t id;
+	bool done;
+	bool waiting; /* its thread sleeps on cond */
+	int r;        /* with done: 0 and reply is filled, or -errno */
+	pthread_cond_t cond;
+	struct rpc_call *prev, *next;
+	struct message_reply reply;
+};
+
+struct lane {
+	uint64_t seq;
+	bool open; /* request was sent and its answer did not come in time */
+	struct message request;
+	struct rpc_call call;
+};
+
+struct pcp {
+	uint32_t index; /* thread index and lane */
+	bool shared;
+	bool created;     /* PcpCreate was answered: the heads in META may be read */
+	bool refill_open; /* a refill of magazine refill_magazine is under way: it is barred */
+	bool drain_open;  /* a drain is under way: no other is sent meanwhile */
+	uint32_t refill_magazine;
+	pthread_mutex_t lock; /* taken by its users if it is shared */
+	struct rpc_call refill;
+	struct rpc_call drain;
+	struct lane lane;
+	struct magazine magazine[MAGAZINE_COUNT];
+	struct pcp *next_free;
+};
+
+struct member {
+	_Alignas(64) struct pageclient_fast_v1 fast; /* first: the TLS pointer is cast back */
+	pageclient *client;
+	struct pcp *pcp;
+	struct member *next; /* of the same thread */
+};
+
+struct thread {
+	struct member *members;
+	pageclient *scanning; /* a callback of its caches runs in this thread */
+	uint64_t scan_frames; /* frames that this thread freed since it began */
+	char error[CLIENT_ERROR_BYTES];
+};
+
+/* --- a client --- */
+
+struct rpc {
+	pthread_mutex_t lock;
+	bool reading; /* a leader reads the socket; buffer is its */
+	bool ended;   /* the connection is gone; every call is answered -ENOTCONN */
+	uint64_t last_id;
+	struct rpc_call *calls;
+	uint8_t *buffer; /* MESSAGE_BYTES_MAX */
+};
+
+struct share_entry { /* a shared frame and how often this process holds it; 0: free entry */
+	uint32_t pfn;
+	uint32_t count;
+};
+
+struct pageclient {
+	/* written by open, read by all */
+	struct pageclient_options options; /* with defaults filled in; its strings are not kept */
+	char name[MESSAGE_NAME_BYTES];
+	uint32_t id;
+	uint32_t max_threads; /* indexes; the last one is for those who share */
+	uint32_t daemon_version;
+	uint64_t token[2];
+	struct shm_view view;
+	char *data;
+	uint64_t data_bytes; /* mapped, without the page behind */
+	uint32_t nr_frames;
+	uint32_t page_shift;
+	char *ctl;
+	uint64_t ctl_bytes;
+	int call_fd, event_fd;
+	int epoll_fd; /* what pageclient_fd() gives */
+	int wake_fd;  /* eventfd in epoll_fd: the state changed */
+	struct private_pool *private_pool;
+
+	/* atomics */
+	uint32_t state; /* enum pageclient_state; release, pairs with the acquire in client_state()
+			 */
+	uint32_t level; /* enum pageclient_level; relaxed, a number for people */
+	uint32_t refs;  /* one for open, one per member */
+	uint32_t closed;
+	uint64_t nr_bad_free; /* refused without the daemon; relaxed */
+
+	struct rpc rpc;
+	struct {
+		pthread_mutex_t lock;
+		struct pcp *pcp[SHM_MAX_THREADS]; /* NULL: not yet used */
+		struct pcp *free;                 /* left by threads that ended */
+		uint32_t nr;
+	} threads;
+	struct {
+		pthread_mutex_t lock;
+		uint32_t first; /* pfn, PFN_NONE: empty; the frame holds the next */
+		uint64_t nr;    /* atomic */
+	} deferred;
+	struct {
+		pthread_mutex_t lock;
+		pthread_cond_t idle; /* a cache is not busy any more */
+		struct pageclient_cache *list;
+		uint32_t last_id;
+	} caches;
+	struct {
+		pthread_mutex_t lock;
+		struct share_entry *entry; /* open addressing, a power of two */
+		uint32_t capacity;
+		uint32_t nr;
+	} shares;
+	pthread_mutex_t dispatch_lock;
+	uint32_t state_told; /* under dispatch_lock: the last state that on_state heard of */
+	bool events_ended;   /* under dispatch_lock */
+	bool has_thread;
+	int stop_fd;
+	pthread_t thread;
+	struct pageclient *prev, *next; /* registry of fork.c */
+};
+
+static inline enum pageclient_state client_state(const pageclient *client)
+{
+	/* acquire; pairs with the release in client_set_state() */
+	return (enum pageclient_state)__atomic_load_n(&client->state, __ATOMIC_ACQUIRE);
+}
+
+static inline void client_set_state(pageclient *client, enum pageclient_state state)
+{
+	/* release; pairs with the acquire in client_state() */
+	__atomic_store_n(&client->state, (uint32_t)state, __ATOMIC_RELEASE);
+}
+
+/* error.c: the sentence of pageclient_error(). Returns r, a negative errno. */
+int error_set(int r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What every call begins with: 0; -EOWNERDEAD after a fork; -EINVAL for NULL. */
+int client_check(const pageclient *client);
+
+/* clock.c: CLOCK_MONOTONIC. UINT32_MAX ms and UINT64_MAX ns are for ever. */
+uint64_t clock_now_ns(void);
+uint64_t clock_deadline_ns(uint64_t timeout_ms);
+/* Waits for events on fd. 0; -ETIMEDOUT; -errno. Goes on after a signal. */
+int clock_poll(int fd, short events, uint64_t deadline_ns);
+/* Waits on a condition of CLOCK_MONOTONIC. 0 or -ETIMEDOUT. */
+int clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns);
+void clock_cond_init(pthread_cond_t *cond);
+
+/* options.c: the size rule of the header. Copies from (from_bytes long by its own size field, at
+ * least min_bytes) into the whole of to, zeros for what is missing. -EINVAL, -E2BIG. */
+int options_copy(void *to, size_t to_bytes, const void *from, size_t min_bytes, const char *what);
+
+/* map.c: an address range of bytes, aligned, that nothing else gets; NULL if there is none. */
+#define MAP_ALIGN (UINT64_C(1) << 30)
+char *map_reserve(uint64_t bytes);
+
+/* attach.c: finds the daemon, says Hello, and maps what comes back. 0, or -errno with the error
+ * set: -ENOTCONN if nobody listens. What was made by then is in client; client_release() undoes it.
+ */
+int attach_open(pageclient *client, const char *socket_path);
+/* map.c: maps META, DATA and CTL from the descriptors of a Hello reply, which stay the caller's. */
+int map_attach(pageclient *client, const int *fds);
+/* Unmaps all, but CTL in the child of a fork: it was never there, and its addresses may be used. */
+void map_detach(pageclient *client);
+
+/* socket.c: messages on a SOCK_SEQPACKET socket. */
+int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd);
+/* Never blocks, never raises SIGPIPE. -EAGAIN: the peer does not read. */
+int socket_send(int fd, const struct message *message);
+/* -EAGAIN nothing there; -ENOTCONN end; -EBADMSG. *ret_n_fds descriptors, close-on-exec, in fds
+ * (MESSAGE_FDS_MAX of them); with fds NULL any that come are closed. */
+int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+		   uint32_t *ret_n_fds);
+
+/* rpc.c */
+int rpc_init(struct rpc *rpc);
+void rpc_done(struct rpc *rpc);
+void rpc_call_init(struct rpc_call *call);
+void rpc_call_done(struct rpc_call *call);
+/* Sends request (its id is chosen here) as call, which then is under way. 0 or -ENOTCONN,
+ * -ETIMEDOUT: nothing was sent. */
+int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
+	     uint64_t deadline_ns);
+/* 0: call->reply is there. -ETIMEDOUT: call is still under way. -ENOTCONN: the daemon went away. */
+int rpc_wait(pageclient *client, struct rpc_call *call, uint64_t deadline_ns);
+/* The call is not under way any more; a reply that still comes is dropped. */
+void rpc_forget(pageclient *client, struct rpc_call *call);
+/* All three. Returns the reply's status with the error set, or -errno as above. */
+int rpc_request(pageclient *client, struct message *request, uint64_t timeout_ms,
+		struct message_reply *ret_reply);
+/* Answers every call under way with -ENOTCONN. */
+void rpc_end(pageclient *client);
+
+/* away.c: the daemon is gone: state AWAY, every waiter is woken, on_state will run in dispatch. */
+void client_away(pageclient *client);
+void client_wake(pageclient *client);
+
+/* lane.c: a request that changes ownership, once and only once. pcp is the caller's (C1). Returns
+ * the status with the error set; -ETIMEDOUT leaves the lane open: the same request repeated gets
+ * its answer. */
+int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t timeout_ms,
+		 struct message_reply *ret_reply);
+/* Is the lane open with this request, sent and not answered yet? */
+bool lane_is_open_with(const struct lane *lane, const struct message *request);
+
+/* magazine.c: the owner's end of the protocol. No call; nothing here looks behind the mask. */
+void magazine_attach(struct magazine *magazine, pageclient *client, uint32_t thread,
+		     uint32_t number);
+size_t magazine_pop(struct magazine *magazine, const pageclient *client, void **ret_frames,
+		    size_t n);
+/* Stops at one that is full, and at a pointer that is no frame: *ret_stop. */
+enum magazine_stop { MAGAZINE_STOP_NONE, MAGAZINE_STOP_FULL, MAGAZINE_STOP_FOREIGN };
+size_t magazine_push(struct magazine *magazine, const pageclient *client, void *const *frames,
+		     size_t n, order_t order, enum magazine_stop *ret_stop);
+
+/* ThreadSanitizer sees this process only. A frame that goes from one thread through the daemon to
+ * another is ordered (push, steal, grant, pop: release and acquire at each), but the two links in
+ * the middle are made elsewhere. A program built with it has these symbols, and pcp.c tells it. */
+extern void __tsan_acquire(void *address) __attribute__((weak));
+extern void __tsan_release(void *address) __attribute__((weak));
+
+/* pcp.c */
+void pcp_tell_acquired(void); /* frames came from the daemon */
+void pcp_tell_released(const pageclient *client, const struct pcp *pcp); /* frames go to it */
+struct pcp *pcp_new(uint32_t index, bool shared);
+void pcp_done(struct pcp *pcp); /* nobody waits in it; its memory is the caller's to free */
+static inline void pcp_lock(struct pcp *pcp)
+{
+	if (pcp->shared)
+		(void)pthread_mutex_lock(&pcp->lock);
+}
+static inline void pcp_unlock(struct pcp *pcp)
+{
+	if (pcp->shared)
+		(void)pthread_mutex_unlock(&pcp->lock);
+}
+/* For frees, which do not wait: false if another thread holds it. */
+static inline bool pcp_try_lock(struct pcp *pcp)
+{
+	return !pcp->shared || pthread_mutex_trylock(&pcp->lock) == 0;
+}
+/* The magazines exist. 0; -errno with the error set. */
+int pcp_create(pageclient *client, struct pcp *pcp, uint64_t timeout_ms);
+/* One PcpRefill. 0; -ETIMEDOUT (barred then), -EAGAIN with *ret_shrink frames wanted of the own
+ * caches, -errno. */
+int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
+	       unsigned flags, uint64_t *ret_shrink);
+uint32_t pcp_request_flags(unsigned flags); /* PAGECLIENT_* of an allocation to REQUEST_* */
+/* One PcpDrain, or -EALREADY while one is open. */
+int pcp_drain(pageclient *client, struct pcp *pcp, uint32_t magazine);
+/* True if the magazine must not be touched now; looks whether the answer has come. */
+bool pcp_is_barred(pageclient *client, struct pcp *pcp, uint32_t magazine);
+
+/* thread.c. NULL: no memory. */
+struct thread *thread_current(void);
+/* As thread_current(), but NULL if there is none yet. */
+struct thread *thread_peek(void);
+int thread_init_key(void);
+/* Is this thread inside a callback of client's caches? */
+bool thread_is_scanning(const pageclient *client);
+/* The calling thread's member, joined if need be. 0 or -ENOMEM. No request is sent. */
+int member_enter(pageclient *client, struct member **ret_member);
+/* Makes member the one that the inline path uses, if C2 lets it. */
+void member_publish(struct member *member);
+void client_unref(pageclient *client);
+
+/* fork.c: all clients of the process, for the child of a fork. */
+int registry_add(pageclient *client);
+/* Calls visit for each client of the process, with the registry locked. */
+void registry_visit(void (*visit)(pageclient *client));
+void registry_remove(pageclient *client);
+
+/* release.c */
+
+/* The frame that starts at an address; -EFAULT if none does. */
+int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn);
+/* Is pfn the head of a block OWNED by this client? At most 19 loads of META. */
+bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order);
+/* Moves frames of the deferred list into magazines, or back to the daemon. */
+void deferred_flush(pageclient *client, struct pcp *pcp);
+
+/* share.c: does this process hold a reference of the shared frame? shares.lock is the caller's. */
+bool share_is_held(const pageclient *client, uint32_t pfn);
+void share_lock(pageclient *client);
+void share_unlock(pageclient *client);
+int share_open(pageclient *client);
+void share_close(pageclient *client);
+
+/* cache.c: runs own shrinkers until n_frames came back. Returns frames freed by this thread. */
+uint64_t cache_shrink_self(pageclient *client, uint64_t n_frames, uint64_t deadline_ns);
+/* Runs one upcall; *ret_n callbacks ran. */
+void cache_upcall(pageclient *client, const struct message_shrink *shrink,
+		  struct message_shrink_done *ret_done, int *ret_n);
+void cache_free_all(pageclient *client);
+
+/* dispatch.c */
+int dispatch_open(pageclient *client);
+void dispatch_close(pageclient *client);
+void dispatch_stop_thread(pageclient *client);
+
+/* private.c: the same calls without a daemon. */
+int private_open(pageclient *client);
+void private_close(pageclient *client);
+void *private_alloc(pageclient *client, order_t order); /* NULL: no room */
+void private_free(pageclient *client, void *frame, order_t order);
+uint64_t private_nr_owned(pageclient *client);
+
+#endif

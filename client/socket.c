@@ -1,0 +1,123 @@
+/* client/socket.c - one message, one datagram of a SOCK_SEQPACKET socket.
+ *
+ * The sockets stay blocking as such and every call on them says MSG_DONTWAIT; waiting is
+ * clock_poll()'s. Only connect() uses the socket's own timeout: a non-blocking connect to a full
+ * backlog of a Unix socket fails with EAGAIN, and no poll tells when to try again. */
+#include "client/client_private.h"
+
+#include "proto/codec.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+static int socket_set_timeout(int fd, uint64_t deadline_ns)
+{
+	uint64_t now = clock_now_ns();
+	uint64_t left_us = deadline_ns > now ? (deadline_ns - now) / 1000 + 1 : 1;
+	struct timeval timeout = {0}; /* zero is for ever */
+
+	if (deadline_ns != UINT64_MAX) {
+		timeout.tv_sec = (time_t)(left_us / 1000000);
+		timeout.tv_usec = (suseconds_t)(left_us % 1000000);
+	}
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ? -errno : 0;
+}
+
+int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	size_t length = strlen(path);
+	int r, fd;
+
+	if (length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(address.sun_path, path, length + 1);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	do {
+		r = socket_set_timeout(fd, deadline_ns);
+		if (r == 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+			r = -errno;
+	} while (r == -EINTR && clock_now_ns() < deadline_ns);
+	if (r < 0) {
+		(void)close(fd);
+		return r == -EAGAIN || r == -EINTR ? -ETIMEDOUT : r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int socket_send(int fd, const struct message *message)
+{
+	uint8_t buffer[CLIENT_REQUEST_BYTES];
+	size_t bytes = 0;
+	int r;
+
+	r = codec_encode(message, buffer, sizeof(buffer), &bytes);
+	if (r < 0)
+		return r;
+	do {
+		r = send(fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+	} while (r == -EINTR);
+	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
+}
+
+/* Takes the descriptors out of a received header; closes those that nobody wants. */
+static uint32_t socket_take_fds(struct msghdr *header, int *fds)
+{
+	uint32_t n = 0;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		size_t count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < count; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (fds && n < MESSAGE_FDS_MAX)
+				fds[n++] = fd;
+			else
+				(void)close(fd);
+		}
+	}
+	return n;
+}
+
+int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+		   uint32_t *ret_n_fds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
+	struct iovec part = {.iov_base = buffer, .iov_len = MESSAGE_BYTES_MAX};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = control,
+				.msg_controllen = sizeof(control)};
+	const char *text = "";
+	uint32_t n_fds;
+	ssize_t n;
+	int r;
+
+	do {
+		n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return errno == EAGAIN ? -EAGAIN : -ENOTCONN;
+	if (n == 0)
+		return -ENOTCONN;
+	n_fds = socket_take_fds(&header, fds);
+	r = header.msg_flags & MSG_TRUNC ? -EBADMSG
+					 : codec_decode(buffer, (size_t)n, ret_message, &text);
+	for (uint32_t i = 0; r < 0 && i < n_fds; i++)
+		(void)close(fds[i]);
+	if (r < 0)
+		return -EBADMSG;
+	if (ret_n_fds)
+		*ret_n_fds = n_fds;
+	return 0;
+}

@@ -1,0 +1,241 @@
+/* daemon/core/pool.h - the pool: zones, clients, magazines and the journal as one object over META
+ * and STATE.
+ *
+ * This is all that session knows of the core. The pool owns no memory: META, STATE and each CTL are
+ * mappings of the shell's, and struct pool holds what is private to the server and derived (list
+ * heads, counts), which recovery rebuilds.
+ *
+ * Who writes what, and in which order (I3, I7):
+ *   split     upper heads, then the lower head                    buddy.c
+ *   Alloc     split; journal {word = OWNED, lane}                 alloc.c
+ *   Free      journal {word = FREE, lane}; merge                  alloc.c
+ *   grant     split; slots below top; journal {words = OWNED, top}  magazine.c
+ *   steal     claim: saved_top, top; barrier; settle: journal {words = FREE, saved_top | top};
+ * merge   magazine.c Share     journal {edge, word = SHARED, lane}                 share.c death
+ * record = DYING; word = FREE one by one; merge; record = FREE   client.c
+ *
+ * Conditions. Every function returns 0 or a positive enum pool_condition, and sets its ret_
+ * arguments only with 0. The session turns conditions into wire codes (condition.c). Nothing is
+ * undone anywhere: a function finds all it needs first and then commits what cannot fail.
+ *
+ * Not thread-safe; one loop thread. Nothing here depends on a byte of CTL or of a message being
+ * sane. */
+#ifndef DAEMON_CORE_POOL_H
+#define DAEMON_CORE_POOL_H
+#include "shm/access.h"
+#include "shm/counters.h"
+#include "shm/layout.h"
+
+#include <stdbool.h>
+
+#define POOL_CONDITIONS(X)                                                                         \
+	X(OK, "ok")                                                                                \
+	X(NO_FRAMES, "no free block of that order")                                                \
+	X(NO_COMMIT, "free, but not committed yet")                                                \
+	X(OVER_QUOTA, "over the client's max")                                                     \
+	X(BAD_PFN, "pfn outside the segment")                                                      \
+	X(BAD_ORDER, "no such order")                                                              \
+	X(NOT_HEAD, "not the head of a block")                                                     \
+	X(NOT_OWNED, "not owned by this client")                                                   \
+	X(WRONG_ORDER, "the block has another order")                                              \
+	X(IS_SHARED, "the block is shared: put it, do not free it")                                \
+	X(STALE, "the handle is of a frame that was freed since")                                  \
+	X(TABLE_FULL, "the table is full")                                                         \
+	X(BAD_THREAD, "no such thread")                                                            \
+	X(BAD_MAGAZINE, "no such magazine")                                                        \
+	X(BAD_LANE, "no such lane")                                                                \
+	X(NO_CLIENT, "no such client is attached")                                                 \
+	X(OLD_SEQ, "a sequence number of the past")                                                \
+	X(HOSTILE, "the client's CTL lies")                                                        \
+	X(BUSY, "under way already")                                                               \
+	X(MISMATCH, "not a segment of this layout")                                                \
+	X(CORRUPT, "the segment is damaged")
+enum pool_condition {
+#define X(name, text) POOL_##name,
+	POOL_CONDITIONS(X)
+#undef X
+		POOL_NR_CONDITIONS
+};
+const char *pool_condition_text(enum pool_condition condition);
+
+/* --- start
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+struct pool_zone_options {
+	char name[SHM_NAME_BYTES];
+	uint32_t nr_frames; /* zones lie one after the other, from pfn 0 */
+};
+
+struct pool_options {
+	struct pool_zone_options zone[SHM_MAX_ZONES];
+	uint32_t nr_zones;
+	uint32_t batch;            /* pcp batch; 0: zone_batchsize() */
+	uint64_t min_free_frames;  /* 0: the kernel's formula */
+	uint32_t watermark_scale;  /* of 10000; the kernel's 10 */
+	bool commit_full;          /* commit all frames ahead of need */
+	uint64_t max_high_divisor; /* high_max = managed / this / threads; 8 */
+};
+
+/* What the shell is asked to do before frames can be granted. MAP: give memory to the mem_map of
+ * the 1 << ORDER_MAX frames at pfn. DATA: give memory to the 1 << order frames at pfn. The block is
+ * off the lists until pool_commit_done(). */
+enum pool_commit_kind { POOL_COMMIT_MAP, POOL_COMMIT_DATA };
+struct pool_commit {
+	enum pool_commit_kind kind;
+	pfn_t pfn;
+	order_t order;
+	enum migratetype type; /* of the pageblocks once committed */
+};
+
+struct pool;
+
+/* Bytes of a struct pool, for callers that allocate it; its fields are in pool_private.h. */
+size_t pool_bytes(void);
+
+/* Writes a new segment into META and STATE, which are zero, at least as long as shm_meta_plan() and
+ * shm_state_plan() say for the options, and have memory behind all but the mem_map (of which the
+ * page of each 1 << ORDER_MAX boundary and of the last ORDER_COUNT heads of each zone, and the
+ * whole map of the first 1 << ORDER_MAX frames). header gives page_shift, instance_id, instance and
+ * the modes. O(frames / 2^18). */
+void pool_format(void *meta, void *state, const struct shm_meta_header *header,
+		 const struct pool_options *options);
+
+/* Takes over a segment that pool_format() made: checks the headers against each other and the
+ * options, fills pool. Builds the lists by walking heads, so O(blocks); a crash of the server
+ * before is repaired on the way: the journal is replayed, saved tops go back, clients that were
+ * DYING stay so (sweep them with pool_client_sweep()). MISMATCH: not ours. CORRUPT: the walk met
+ * what no crash leaves behind; those frames are BAD and the rest is usable
+ * (*ret_bad says how many frames). */
+int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
+		uint64_t state_bytes, const struct pool_options *options, uint64_t *ret_bad);
+
+/* --- clients
+ * -----------------------------------------------------------------------------------------------------
+ */
+
+struct pool_client_options {
+	uint32_t pid, uid, gid, max_threads, flags;
+	uint64_t pid_start, max_frames /* quota; 0: none */, real_ns;
+	char name[SHM_NAME_BYTES];
+};
+
+/* Reserves a client id: find a free slot. TABLE_FULL. The caller commits memory for it, then
+ * pool_client_attach(). */
+int pool_client_reserve(struct pool *pool, client_id *ret_client);
+void pool_client_unreserve(struct pool *pool, client_id client);
+void pool_client_attach(struct pool *pool, client_id client,
+			const struct pool_client_options *options, void *ctl, uint64_t ctl_dev,
+			uint64_t ctl_ino, const uint64_t token[2]);
+/* A client of an earlier server, whose process still lives, is served again: its magazines are in
+ * ctl, the CTL that it was attached with. Until then it keeps its frames and nothing looks at its
+ * magazines. */
+void pool_client_adopt(struct pool *pool, client_id client, void *ctl);
+/* What STATE says of an ATTACHED client: whose process it is and what a Resume must show. */
+const struct shm_record *pool_client_record(const struct pool *pool, client_id client);
+/* Any number is allowed as client in these two. */
+bool pool_client_is_attached(const struct pool *pool, client_id client);
+bool pool_client_is_dying(const struct pool *pool, client_id client);
+
+/* Begins a client's end: from here on it is DYING, and nothing is granted to it. Idempotent. */
+void pool_client_kill(struct pool *pool, client_id client);
+/* Frees up to n_blocks of a DYING client's blocks; true once all is gone and the id may be used
+ * again. */
+bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks);
+
+void pool_client_set_max(struct pool *pool, client_id client, uint64_t max_frames);
+/* The CTL mapping that the client was attached with, for the shell's ACTION_RELEASE. */
+void *pool_client_ctl(const struct pool *pool, client_id client);
+
+/* --- blocks
+ * ------------------------------------------------------------------------------------------------------
+ */
+
+/* One block. lane and seq make it happen once: a repeated seq is answered from STATE. *ret_result
+ * is pfn << 32 | gen. */
+int pool_alloc(struct pool *pool, client_id client, order_t order, enum migratetype type,
+	       uint32_t lane, uint64_t seq, uint64_t *ret_result);
+int pool_free(struct pool *pool, client_id client, pfn_t pfn, order_t order, uint32_t lane,
+	      uint64_t seq);
+
+/* The first reference of a block becomes an edge of the client (to == CLIENT_NONE), or of the
+ * client `to`: then the caller has none any more. *ret_handle is pfn << 32 | gen. */
+int pool_share(struct pool *pool, client_id client, pfn_t pfn, client_id to, uint32_t lane,
+	       uint64_t seq, uint64_t *ret_handle);
+/* Another edge for client; *ret_result is pfn << 32 | order. A client that has one keeps it: the
+ * library counts. */
+int pool_import(struct pool *pool, client_id client, uint64_t handle, uint32_t lane, uint64_t seq,
+		uint64_t *ret_result);
+int pool_put(struct pool *pool, client_id client, pfn_t pfn, uint32_t lane, uint64_t seq);
+
+/* --- magazines
+ * ---------------------------------------------------------------------------------------------------
+ */
+
+/* Start values for the magazines of a thread; its heads have memory by now. Repeating it changes
+ * nothing. */
+int pool_pcp_create(struct pool *pool, client_id client, uint32_t thread);
+
+/* Fills a magazine up to its bulk (batch << scale), at least want. *ret_count: frames in it
+ * afterwards. NO_FRAMES or NO_COMMIT only if it is empty and nothing could be granted. */
+int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
+		uint32_t want, uint64_t *ret_count);
+
+/* The owner found it full. Raises high if demand allows it; *ret_steal says that instead the daemon
+ * should take frames: claim, barrier, settle. *ret_count: frames in it. */
+int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
+		       uint64_t *ret_count, bool *ret_steal);
+
+/* A steal in two steps with the shell's barrier between them. Claims add up (one barrier for all);
+ * settle takes up to the wanted number of each claim and gives the rest back. A client whose bottom
+ * is a lie is noted; pool_next_hostile() names it. If the barrier failed, pool_unclaim() puts every
+ * top back. */
+int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
+	       uint64_t n_wanted);
+/* Claims all magazines of client, or of all clients with CLIENT_NONE, that seem to hold something;
+ * those idle since the tick before last only, if idle_only. Returns how many magazines were
+ * claimed. */
+uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only);
+uint32_t pool_nr_claims(const struct pool *pool);
+uint64_t pool_settle(struct pool *pool); /* frames that came back */
+void pool_unclaim(struct pool *pool);
+client_id pool_next_hostile(struct pool *pool); /* CLIENT_NONE when there is no more */
+
+/* --- watermarks and commits
+ * -------------------------------------------------------------------------------------- */
+
+uint64_t pool_nr_free(const struct pool *pool);
+uint64_t pool_nr_frames(const struct pool *pool);
+uint64_t pool_watermark_min(const struct pool *pool);
+uint64_t pool_watermark_low(const struct pool *pool);
+uint64_t pool_watermark_high(const struct pool *pool);
+
+/* Is a commit wanted, to keep the stock of committed frames or for a request that found NO_COMMIT?
+ * Then *ret_commit says which, and its block is isolated. `order` is that of the request (0 for the
+ * stock). At most POOL_MAX_COMMITS at a time. */
+#define POOL_MAX_COMMITS 2u
+bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
+		      struct pool_commit *ret_commit);
+bool pool_stock_is_low(const struct pool *pool);
+void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool ok);
+uint32_t pool_nr_commits(const struct pool *pool);
+
+/* --- upkeep and reading
+ * ------------------------------------------------------------------------------------------ */
+
+/* Once a second: the generation clock, what magazines hold (bottom_seen), decay of high. */
+void pool_tick(struct pool *pool);
+/* Writes the gauges of counters.def; the session does it after each step. */
+void pool_publish(struct pool *pool);
+void pool_count(struct pool *pool, enum counter counter, uint64_t n);
+struct shm_meta_header *pool_meta(struct pool *pool);
+struct shm_client *pool_client(struct pool *pool, client_id client);
+struct shm_cache *
+pool_caches(struct pool *pool); /* SHM_MAX_CACHES of them; shrinker.c keeps them */
+
+/* Recounts everything from zero and compares: invariants I1 to I8 of docs/INVARIANTS.md. Returns 0,
+ * or CORRUPT with a sentence in text that starts with the id of the broken invariant. Reads only;
+ * O(frames held) and CTLs once. */
+int pool_check(const struct pool *pool, char *text, uint32_t text_bytes);
+
+#endif

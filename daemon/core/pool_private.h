@@ -1,0 +1,142 @@
+/* daemon/core/pool_private.h - struct pool, for the files of daemon/core only.
+ *
+ * Everything here is derived and private to the server: lost at a crash, rebuilt by pool_attach().
+ * What must survive is in META and STATE, through the pointers. */
+#ifndef DAEMON_CORE_POOL_PRIVATE_H
+#define DAEMON_CORE_POOL_PRIVATE_H
+#include "daemon/core/buddy.h"
+#include "daemon/core/journal.h"
+#include "daemon/core/pool.h"
+
+/* Magazines under one claim. Lower: an emergency steal of all takes more barriers; higher: 8 bytes
+ * each. */
+#define POOL_MAX_CLAIMS 65536u
+#define POOL_MAX_CHUNKS 16384u /* 1 << ORDER_MAX frames each: 16 TiB at 4 KiB */
+#define POOL_EDGE_BUCKETS 65536u
+#define EDGE_NONE UINT32_MAX
+
+enum pool_client_state { CLIENT_UNUSED, CLIENT_RESERVED, CLIENT_ATTACHED, CLIENT_DYING };
+
+struct pool_client {
+	enum pool_client_state state;
+	bool hostile; /* found lying, not yet told by pool_next_hostile() */
+	uint32_t max_threads;
+	uint64_t threads; /* bit t: thread t has magazines */
+	char *ctl;
+	pfn_t owned; /* its blocks */
+};
+
+struct pool_claim {
+	uint32_t magazine; /* client << 16 | thread << 8 | magazine */
+	uint32_t n_wanted;
+};
+
+struct pool {
+	struct shm_meta_header *meta;
+	uint64_t *counters;
+	struct shm_client *meta_clients;
+	struct shm_cache *caches;
+	char *heads;
+	struct shm_state_header *state;
+	uint64_t *status; /* enum shm_record_status of each client */
+	struct shm_journal *journal;
+	struct shm_edge *edges;
+	struct shm_state_client *state_clients;
+
+	struct buddy buddy;
+	uint64_t nr_frames;
+	uint64_t nr_managed;
+	uint32_t batch;
+	uint64_t max_high_divisor;
+	uint32_t n_journal; /* items added, not committed */
+	uint32_t nr_commits;
+	uint32_t nr_hostile; /* clients noted, not yet told */
+	uint64_t stock;      /* committed free frames to keep */
+	bool commit_failed;  /* until the next tick holes do not count as free */
+	uint32_t nr_threads;
+
+	uint32_t n_claims;
+	struct pool_claim claim[POOL_MAX_CLAIMS];
+	pfn_t batch_pfn[SHM_GRANT_MAX]; /* the heads of one grant or chunk */
+
+	uint32_t edge_bucket[POOL_EDGE_BUCKETS];
+	uint32_t edge_next[SHM_MAX_EDGES];
+	uint32_t edge_free;  /* chain through edge_next */
+	uint32_t edge_fresh; /* entries from here on were never used */
+
+	uint8_t map_ready[POOL_MAX_CHUNKS]; /* its mem_map has memory */
+	struct pool_client client[SHM_MAX_CLIENTS + 1];
+};
+
+/* --- where things lie ---------------------------------------------------------------------------
+ */
+
+static inline struct shm_client *pool_meta_client(const struct pool *pool, client_id client)
+{
+	return &pool->meta_clients[client - 1];
+}
+
+static inline struct shm_state_client *pool_state_client(const struct pool *pool, client_id client)
+{
+	return &pool->state_clients[client - 1];
+}
+
+static inline struct shm_head *pool_head(const struct pool *pool, client_id client, uint32_t thread,
+					 uint32_t magazine)
+{
+	return (struct shm_head *)(void *)(pool->heads +
+					   (uint64_t)(client - 1) * SHM_CLIENT_HEADS_BYTES +
+					   shm_head_offset(thread, magazine));
+}
+
+static inline uint64_t *pool_saved_top(const struct pool *pool, client_id client, uint32_t thread,
+				       uint32_t magazine)
+{
+	return &pool_state_client(pool, client)->saved_top[thread * MAGAZINE_COUNT + magazine];
+}
+
+static inline void pool_add(struct pool *pool, enum counter counter, uint64_t n)
+{
+	shm_add(&pool->counters[counter], n);
+}
+
+/* --- shared by the files of the core ------------------------------------------------------------
+ */
+
+/* quota.c: what is charged to a client, and what it may still have, in frames. */
+uint64_t quota_charged(const struct pool *pool, client_id client);
+uint64_t quota_room(const struct pool *pool, client_id client);
+/* The block of order at pfn, just made OWNED by client, joins its list and its charge; or leaves
+ * them. */
+void quota_charge_block(struct pool *pool, client_id client, pfn_t pfn, order_t order);
+void quota_release_block(struct pool *pool, client_id client, pfn_t pfn, order_t order);
+void quota_charge_shared(struct pool *pool, client_id client, order_t order);
+void quota_release_shared(struct pool *pool, client_id client, order_t order);
+
+/* pool.c: a FREE block of order for a client, off the lists; the zones in their order, none below
+ * min. */
+int pool_take_block(struct pool *pool, order_t order, enum migratetype type, pfn_t *ret_pfn);
+/* What a request that found no block is told: is there a hole that a commit could fill? */
+int pool_shortage(const struct pool *pool, order_t order);
+/* Frames that may be granted before some zone's min is reached. */
+uint64_t pool_available(const struct pool *pool, uint32_t zone);
+void pool_note_hostile(struct pool *pool, client_id client);
+void pool_note_bad_free(struct pool *pool, client_id client);
+
+/* alloc.c: is {lane, seq} new? OK: yes. BUSY stands for "answered before": *ret_result is what was.
+ */
+int lane_check(const struct pool *pool, client_id client, uint32_t lane, uint64_t seq,
+	       uint64_t *ret_result);
+
+/* share.c */
+void edge_init(struct pool *pool);
+void edge_rebuild(struct pool *pool);
+/* Ends every edge of a client. */
+void edge_drop_client(struct pool *pool, client_id client);
+/* Number of edges of the SHARED block at pfn with that generation. */
+uint32_t edge_count(const struct pool *pool, pfn_t pfn, uint32_t gen);
+
+/* recovery.c: saved tops, the walk, the merges. Returns the number of frames that became BAD. */
+uint64_t recovery_run(struct pool *pool);
+
+#endif

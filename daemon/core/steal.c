@@ -1,0 +1,247 @@
+/* daemon/core/steal.c - the daemon takes frames out of magazines: claim, the shell's barrier,
+ * settle.
+ *
+ * The owner pushes and pops at bottom (CTL), we grant and steal at top (META). Neither side makes
+ * an atomic read-modify-write. Why a steal is right (DESIGN section 4, tests/model):
+ *
+ *   owner (fast.h)                         daemon
+ *   bottom = b - 1                         saved_top = t; top = t + n          claim
+ *   compiler barrier                       membarrier()                        the shell's
+ *   load top; b - 1 < top: give back       load bottom; take up to bottom      settle
+ *
+ * After the barrier either the owner's store of bottom is visible to us, or our store of top to it:
+ * a frame cannot be taken from both ends. A conflict is always settled for the owner: it keeps what
+ * it popped, we take less.
+ *
+ * Crash points: after saved_top, after top (recovery: top = saved_top), in the journal of a chunk
+ * (redone; the rest of the claim goes back with saved_top), before the merges (the walk merges). */
+#include "daemon/core/magazine.h"
+#include "paged/bits.h"
+
+int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uint32_t number,
+		       uint64_t *ret_count, bool *ret_steal)
+{
+	struct magazine magazine;
+	uint64_t bottom;
+	int r = magazine_find(pool, client, thread, number, &magazine);
+
+	if (r)
+		return r;
+	bottom = shm_load(magazine.bottom);
+	if (!magazine_bottom_is_sane(&magazine, bottom, magazine.head->top)) {
+		pool_note_hostile(pool, client);
+		return POOL_HOSTILE;
+	}
+	if (magazine.head->scale > 0)
+		magazine.head->scale--;
+	magazine_set_high(pool, &magazine);
+	shm_store(&magazine.head->bottom_seen, bottom);
+	*ret_count = magazine_count(bottom, magazine.head->top);
+	*ret_steal = *ret_count >= magazine.head->high;
+	pool_add(pool, COUNTER_pgdrain, 1);
+	return 0;
+}
+
+static void claim(struct pool *pool, const struct magazine *magazine, uint64_t n_wanted)
+{
+	struct shm_head *head = magazine->head;
+	uint64_t all = (uint64_t)magazine_high_max(head->capacity) + magazine_n_max(head->capacity);
+
+	pool->claim[pool->n_claims++] = (struct pool_claim){
+		(uint32_t)magazine_index(magazine->client, magazine->thread, magazine->number),
+		(uint32_t)bits_min(n_wanted, all)};
+	shm_store(pool_saved_top(pool, magazine->client, magazine->thread, magazine->number),
+		  head->top);
+	shm_store(&head->top, head->top + all);
+}
+
+int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t number,
+	       uint64_t n_wanted)
+{
+	struct magazine magazine;
+	int r = magazine_find(pool, client, thread, number, &magazine);
+
+	if (r)
+		return r;
+	if (pool->n_claims == POOL_MAX_CLAIMS)
+		return POOL_TABLE_FULL;
+	if (*pool_saved_top(pool, client, thread, number))
+		return POOL_BUSY;
+	claim(pool, &magazine, n_wanted);
+	return 0;
+}
+
+static void claim_thread(struct pool *pool, client_id client, uint32_t thread, bool idle_only)
+{
+	for (uint32_t m = 0; m < MAGAZINE_COUNT && pool->n_claims < POOL_MAX_CLAIMS; m++) {
+		struct magazine magazine = magazine_get(pool, client, thread, m);
+
+		/* Only a look: a lie here costs a barrier, and settle looks again. */
+		if (shm_load(magazine.bottom) == magazine.head->top ||
+		    (idle_only && magazine.head->idle < 1) ||
+		    *pool_saved_top(pool, client, thread, m))
+			continue;
+		claim(pool, &magazine, UINT32_MAX);
+	}
+}
+
+uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only)
+{
+	client_id first = client == CLIENT_NONE ? 1 : client;
+	client_id last = client == CLIENT_NONE ? SHM_MAX_CLIENTS : client;
+	uint32_t before = pool->n_claims;
+
+	for (client_id id = first; id <= last; id++) {
+		if (pool->client[id].state != CLIENT_ATTACHED)
+			continue;
+		for (uint64_t left = pool->client[id].threads; left; left &= left - 1)
+			claim_thread(pool, id, (uint32_t)__builtin_ctzll(left), idle_only);
+	}
+	return pool->n_claims - before;
+}
+
+uint32_t pool_nr_claims(const struct pool *pool)
+{
+	return pool->n_claims;
+}
+
+/* Shell sort: small code, no recursion, no libc; a chunk is at most SHM_GRANT_MAX numbers. Sorted
+ * frames show what was freed twice as neighbours, and go back to the lists in rows that merge. */
+static void sort_pfns(pfn_t *pfn, uint32_t n)
+{
+	static const uint32_t gaps[] = {1750, 701, 301, 132, 57, 23, 10, 4, 1};
+
+	for (uint32_t g = 0; g < sizeof gaps / sizeof *gaps; g++) {
+		uint32_t gap = gaps[g];
+
+		for (uint32_t i = gap; i < n; i++) {
+			pfn_t value = pfn[i];
+			uint32_t j = i;
+
+			for (; j >= gap && pfn[j - gap] > value; j -= gap)
+				pfn[j] = pfn[j - gap];
+			pfn[j] = value;
+		}
+	}
+}
+
+/* Copies the slots [from, to) once, keeps what is the client's to give back, counts what is not. */
+static uint32_t copy_slots(struct pool *pool, const struct magazine *magazine, uint64_t from,
+			   uint64_t to)
+{
+	uint32_t n = 0, kept = 0;
+
+	for (uint64_t i = from; i != to; i++)
+		pool->batch_pfn[n++] = shm_load32(&magazine->slot[i & magazine->mask]);
+	sort_pfns(pool->batch_pfn, n);
+	for (uint32_t i = 0; i < n; i++) {
+		pfn_t pfn = pool->batch_pfn[i];
+		struct page_word word;
+
+		if (pfn < pool->nr_frames && (kept == 0 || pool->batch_pfn[kept - 1] != pfn)) {
+			word = page_get(pool->buddy.map, pfn);
+			if (word.state == PAGE_OWNED && word.owner == magazine->client &&
+			    word.order == magazine->order) {
+				pool->batch_pfn[kept++] = pfn;
+				continue;
+			}
+		}
+		pool_note_bad_free(pool, magazine->client);
+	}
+	return kept;
+}
+
+/* One chunk of a claim: its frames become FREE and the claim shrinks to what is behind them, in one
+ * journal. */
+static uint32_t settle_chunk(struct pool *pool, const struct magazine *magazine, uint64_t from,
+			     uint64_t to, bool last)
+{
+	uint64_t index = magazine_index(magazine->client, magazine->thread, magazine->number);
+	uint32_t n = copy_slots(pool, magazine, from, to);
+
+	for (uint32_t i = 0; i < n; i++)
+		journal_word(pool, pool->batch_pfn[i],
+			     page_free_word(pool->buddy.map, pool->batch_pfn[i], magazine->order));
+	if (last)
+		journal_add(pool, JOURNAL_TOP, index, to);
+	journal_add(pool, JOURNAL_SAVED_TOP, index, last ? 0 : to);
+	journal_commit(pool);
+	/* All on their lists before the first merge: a FREE word that is on no list must not meet
+	 * one. */
+	for (uint32_t i = 0; i < n; i++) {
+		quota_release_block(pool, magazine->client, pool->batch_pfn[i], magazine->order);
+		buddy_insert(&pool->buddy, pool->batch_pfn[i]);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		struct page_word word = page_get(pool->buddy.map, pool->batch_pfn[i]);
+
+		if (word.state == PAGE_FREE && word.order == magazine->order) {
+			buddy_remove(&pool->buddy, pool->batch_pfn[i]);
+			buddy_give(&pool->buddy, pool->batch_pfn[i]);
+		}
+	}
+	return n;
+}
+
+static uint64_t settle(struct pool *pool, const struct magazine *magazine, uint64_t n_wanted)
+{
+	struct shm_head *head = magazine->head;
+	uint64_t *saved =
+		pool_saved_top(pool, magazine->client, magazine->thread, magazine->number);
+	uint64_t top = *saved, bottom = shm_load(magazine->bottom);
+	uint64_t step = magazine_n_max(head->capacity), got = 0, end;
+
+	if (!magazine_bottom_is_sane(magazine, bottom, top)) {
+		pool_note_hostile(pool, magazine->client);
+		bottom = top;
+	}
+	/* n_wanted is at most all that the claim covers; what lies behind it stays the owner's. */
+	end = top + bits_min(magazine_count(bottom, top), n_wanted);
+	do {
+		uint64_t to = end - top > step ? top + step : end;
+
+		got += settle_chunk(pool, magazine, top, to, to == end);
+		top = to;
+	} while (top != end);
+	if (got) {
+		head->streak -= bits_min(head->streak, got);
+		magazine_set_high(pool, magazine);
+	}
+	shm_store(&head->bottom_seen, bottom);
+	shm_add(&head->nr_stolen, got << magazine->order);
+	return got << magazine->order;
+}
+
+uint64_t pool_settle(struct pool *pool)
+{
+	uint64_t frames = 0;
+
+	for (uint32_t i = 0; i < pool->n_claims; i++) {
+		uint32_t index = pool->claim[i].magazine;
+		struct magazine magazine =
+			magazine_get(pool, index >> 16, index >> 8 & 0xffu, index & 0xffu);
+		uint64_t got = settle(pool, &magazine, pool->claim[i].n_wanted);
+
+		shm_add(&pool_meta_client(pool, magazine.client)->nr_reclaimed, got);
+		frames += got;
+	}
+	pool->n_claims = 0;
+	pool_add(pool, COUNTER_pgsteal, frames);
+	pool_add(pool, COUNTER_pgfree, frames);
+	pool_add(pool, COUNTER_membarrier, 1);
+	return frames;
+}
+
+void pool_unclaim(struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->n_claims; i++) {
+		uint32_t index = pool->claim[i].magazine;
+		client_id client = index >> 16;
+		uint32_t thread = index >> 8 & 0xffu, number = index & 0xffu;
+		uint64_t *saved = pool_saved_top(pool, client, thread, number);
+
+		shm_store(&pool_head(pool, client, thread, number)->top, *saved);
+		shm_store(saved, 0);
+	}
+	pool->n_claims = 0;
+}

@@ -1,0 +1,178 @@
+/* daemon/host/config.h - every key of the configuration, once.
+ *
+ * CONFIG_KEYS is the only list: it makes the enum, the table that the parser follows, the output of
+ * --check-config and packaging/paged.conf, which a test compares with it. A value is kept as the
+ * text that was written and as what it means.
+ *
+ * Files. The system instance reads /usr/lib/paged/paged.conf and /etc/paged/paged.conf, each
+ * followed by the *.conf of the folder paged.conf.d beside it, sorted by name; what is read later
+ * wins. `--config FILE` reads FILE and FILE.d/ *.conf instead. A user's or private instance reads
+ * none without --config: what an administrator says of the system's socket is not theirs.
+ *
+ * Errors are collected, not just the first: `file:line: section.key: what is wrong; what would be
+ * right`. A key that the design names and this version has no effect for is an error too: nobody
+ * shall believe that it works. */
+#ifndef DAEMON_HOST_CONFIG_H
+#define DAEMON_HOST_CONFIG_H
+#include "shm/layout.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#define CONFIG_TEXT_BYTES 128u /* of a value; a socket path has at most 107 */
+#define CONFIG_FILE_BYTES 256u
+#define CONFIG_ERROR_BYTES 512u
+#define CONFIG_MAX_ERRORS 32u /* more are only counted */
+#define CONFIG_MAX_FILES 64u  /* drop-ins of one folder; more are an error */
+
+enum config_type {
+	CONFIG_SIZE,   /* 512M, 1G, 4096; n in bytes */
+	CONFIG_NUMBER, /* low to high */
+	CONFIG_MS,     /* 1000, 500ms, 2s; n in ms, low to high */
+	CONFIG_US,     /* 20, 20us, 1ms; n in us, low to high */
+	CONFIG_CHOICE, /* one of choices, separated by '|'; n is its place */
+	CONFIG_MODE,   /* octal */
+	CONFIG_TEXT,
+};
+
+enum {                               /* what a key takes beside its type */
+       CONFIG_MAY_AUTO = 1u << 0,    /* "auto" */
+       CONFIG_MAY_NONE = 1u << 1,    /* "none", which is 0 */
+       CONFIG_MAY_PERCENT = 1u << 2, /* 25%, of what its help says */
+       CONFIG_MAY_ZERO = 1u << 3,    /* a size of 0 */
+       CONFIG_LIVE = 1u << 4,        /* SIGHUP changes it in a running daemon */
+};
+
+/* X(section, key, type, default, low, high, choices, flags, help) */
+#define CONFIG_KEYS(X)                                                                             \
+	X(segment, size, SIZE, "auto", 0, 0, "", CONFIG_MAY_AUTO | CONFIG_MAY_PERCENT,             \
+	  "Frames of this instance: 512M, 4G, or a share of the smaller of RAM and the cgroup's "  \
+	  "limit. auto is 25%. Used memory grows with what is allocated.")                         \
+	X(segment, page_size, CHOICE, "4K", 0, 0, "4K|16K|64K", 0, "Size of a frame.")             \
+	X(segment, backing, CHOICE, "auto", 0, 0, "auto|posix|memfd", 0,                           \
+	  "posix: named files in /dev/shm, which outlive the daemon. memfd: nameless and sealed. " \
+	  "auto: posix, and memfd where /dev/shm cannot hold the segment.")                        \
+	X(segment, hugepages, CHOICE, "auto", 0, 0, "never|auto|always", 0,                        \
+	  "auto asks for huge pages and takes small ones where it gets none; always also "         \
+	  "collapses what came small.")                                                            \
+	X(segment, commit, CHOICE, "lazy", 0, 0, "lazy|full", 0,                                   \
+	  "lazy: memory is taken as frames are used. full: all of it at the start, or no start.")  \
+	X(segment, headroom, SIZE, "64M", 0, 0, "", CONFIG_MAY_ZERO,                               \
+	  "Memory of the cgroup and the machine that is left free at every commit.")               \
+	X(socket, path, TEXT, "auto", 0, 0, "", CONFIG_MAY_AUTO,                                   \
+	  "Where clients connect; at most 107 bytes. auto: paged.sock in the runtime directory.")  \
+	X(socket, group, TEXT, "none", 0, 0, "", CONFIG_MAY_NONE,                                  \
+	  "Group of the socket, as a name or a number.")                                           \
+	X(socket, mode, MODE, "0660", 0, 0777, "", 0,                                              \
+	  "Mode of the socket: who may connect. All clients can read and write all frames.")       \
+	X(pcp, batch, NUMBER, "auto", 1, 4096, "", CONFIG_MAY_AUTO,                                \
+	  "Frames of a first refill. auto: by the kernel's formula, 63 from 1 GiB on.")            \
+	X(pcp, busy_poll, US, "auto", 0, 10000, "", CONFIG_MAY_AUTO,                               \
+	  "How long the daemon looks for the next request before it sleeps. auto: 20us where "     \
+	  "there is more than one CPU. 0: never.")                                                 \
+	X(reclaim, min_free, SIZE, "auto", 0, 0, "", CONFIG_MAY_AUTO | CONFIG_MAY_PERCENT,         \
+	  "Below this free memory allocations wait for reclaim. auto: by the kernel's formula. "   \
+	  "Percent of the segment.")                                                               \
+	X(reclaim, watermark_scale, NUMBER, "10", 1, 3000, "", 0,                                  \
+	  "Distance between the watermarks, in 1/10000 of a zone.")                                \
+	X(reclaim, deadline, MS, "1000", 1, 600000, "", CONFIG_LIVE,                               \
+	  "How long a client's cache may take to answer a request to shrink.")                     \
+	X(reclaim, breaker, MS, "1000", 1, 60000, "", CONFIG_LIVE,                                 \
+	  "How long a cache is left alone after three missed deadlines; doubles up to 60s.")       \
+	X(limits, connections, NUMBER, "none", 1, 2048, "", CONFIG_MAY_NONE | CONFIG_LIVE,         \
+	  "Connections of one user at a time.")                                                    \
+	X(limits, handshakes, NUMBER, "64", 1, 2048, "", CONFIG_LIVE,                              \
+	  "Connections that have not said Hello yet.")                                             \
+	X(limits, queue, SIZE, "256K", 65536, UINT64_C(1) << 30, "", 0,                            \
+	  "Bytes queued for a client that does not read; then its connection ends.")               \
+	X(limits, client_max, SIZE, "none", 0, 0, "",                                              \
+	  CONFIG_MAY_NONE | CONFIG_MAY_PERCENT | CONFIG_LIVE,                                      \
+	  "What one client may hold: a size or percent of the segment.")
+
+enum config_key {
+#define X(section, key, type, text, low, high, choices, flags, help) CONFIG_##section##_##key,
+	CONFIG_KEYS(X)
+#undef X
+		CONFIG_NR_KEYS
+};
+
+enum config_kind { CONFIG_IS_NUMBER, CONFIG_IS_AUTO, CONFIG_IS_NONE, CONFIG_IS_PERCENT };
+
+struct config_value {
+	enum config_kind kind;
+	uint64_t n;
+	char text[CONFIG_TEXT_BYTES];
+	char file[CONFIG_FILE_BYTES]; /* "" for a default */
+	uint32_t line;
+};
+
+/* [zone NAME] size: zones in the order of the files; what is left behind the last is a zone
+ * "normal". */
+struct config_zone {
+	char name[SHM_NAME_BYTES];
+	struct config_value size; /* a number or percent of the segment */
+};
+#define CONFIG_MAX_ZONES (SHM_MAX_ZONES - 1u)
+
+struct config {
+	struct config_value value[CONFIG_NR_KEYS];
+	struct config_zone zone[CONFIG_MAX_ZONES];
+	uint32_t nr_zones;
+	uint32_t nr_files; /* that were read */
+};
+
+struct config_errors {
+	uint32_t n; /* may be more than are kept */
+	char text[CONFIG_MAX_ERRORS][CONFIG_ERROR_BYTES];
+};
+
+struct config_info {
+	const char *section, *key, *text, *choices, *help;
+	enum config_type type;
+	uint64_t low, high;
+	uint32_t flags;
+};
+const struct config_info *config_info(enum config_key key);
+
+/* Fills config with the defaults. */
+void config_init(struct config *config);
+
+/* Reads one file (it has to exist), or the system's files where they exist. Errors are added; the
+ * rest is read all the same. config is fit for use only if errors->n is 0 afterwards. */
+void config_read(struct config *config, const char *file, struct config_errors *errors);
+void config_read_system(struct config *config, struct config_errors *errors);
+
+/* The segment's size in bytes, whole pageblocks, of a machine or cgroup with machine_bytes. Adds to
+ * errors if what was asked for is less than a pageblock or more than 2^32 frames. */
+uint64_t config_segment_bytes(const struct config *config, uint64_t machine_bytes,
+			      struct config_errors *errors);
+
+/* Checks what can be told only once all is read and the segment's size is known: that the zones and
+ * shares fit into it. Adds to errors. */
+void config_check_sizes(const struct config *config, uint64_t segment_bytes,
+			struct config_errors *errors);
+
+/* A size or share of `whole`, in bytes; 0 for auto and none. */
+uint64_t config_bytes(const struct config_value *value, uint64_t whole);
+
+/* Bytes of a frame. */
+uint64_t config_page_size(const struct config *config);
+
+/* Writes config as a file that says the same: each key with its meaning, defaults commented out. */
+void config_print(const struct config *config, FILE *file);
+
+/* Adds `file:line: what.name: problem`; parts that are "" or 0 are left out. */
+__attribute__((format(printf, 6, 7))) void config_error(struct config_errors *errors,
+							const char *file, uint32_t line,
+							const char *section, const char *key,
+							const char *format, ...);
+
+/* config_value.c: reads text as `info` says. Returns 0, or 1 with a sentence in problem. */
+int config_parse(const struct config_info *info, const char *text, struct config_value *ret_value,
+		 char *problem, size_t problem_bytes);
+
+/* config.c: one `key = value` of a file; a section without keys is announced with key NULL. */
+void config_set(struct config *config, const char *file, uint32_t line, const char *section,
+		const char *key, const char *text, struct config_errors *errors);
+
+#endif

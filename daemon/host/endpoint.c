@@ -1,0 +1,216 @@
+/* daemon/host/endpoint.c - see endpoint.h. */
+#include "daemon/host/endpoint.h"
+
+#include "daemon/host/notify.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BACKLOG 512 /* clients that start together; the kernel caps it at somaxconn */
+
+__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
+							const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(text, text_bytes, format, arguments);
+	va_end(arguments);
+	return r;
+}
+
+int endpoint_plan(const struct config *config, const struct instance *instance,
+		  struct endpoint *ret_endpoint, char *text, size_t text_bytes)
+{
+	const struct config_value *value = &config->value[CONFIG_socket_path];
+	const char *file = "/paged.sock";
+	const char *directory = instance->directory;
+	size_t n;
+
+	if (value->kind == CONFIG_IS_NUMBER) {
+		directory = "";
+		file = value->text;
+	}
+	ret_endpoint->fd = -1;
+	ret_endpoint->passed = false;
+	n = strlen(directory) + strlen(file);
+	if (n >= sizeof(ret_endpoint->path))
+		return refuse(-ENAMETOOLONG, text, text_bytes,
+			      "the socket's path %s%s has %zu bytes; at most %zu would be right: "
+			      "choose a shorter --runtime-dir or [socket] path",
+			      directory, file, n, sizeof(ret_endpoint->path) - 1);
+	memcpy(ret_endpoint->path, directory, strlen(directory));
+	memcpy(ret_endpoint->path + strlen(directory), file, strlen(file) + 1);
+	return 0;
+}
+
+/* Connects without waiting. 0: somebody listens, *ret_pid says who. */
+static int try_connect(const char *path, pid_t *ret_pid)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct ucred peer = {0};
+	socklen_t n = sizeof(peer);
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	r = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0)
+		*ret_pid = peer.pid;
+	(void)close(fd);
+	return r;
+}
+
+int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes)
+{
+	struct stat st;
+	pid_t pid = 0;
+	int r;
+
+	if (lstat(endpoint->path, &st) < 0)
+		return errno == ENOENT ? 0
+				       : refuse(-errno, text, text_bytes, "the socket %s: %s",
+						endpoint->path, strerror(errno));
+	if (!S_ISSOCK(st.st_mode))
+		return refuse(
+			-EEXIST, text, text_bytes,
+			"%s is there and no socket; remove it or choose another [socket] path",
+			endpoint->path);
+	r = try_connect(endpoint->path, &pid);
+	if (r == 0)
+		return refuse(-EADDRINUSE, text, text_bytes, "already running (pid %d) on %s", pid,
+			      endpoint->path);
+	if (r == -EAGAIN) /* its backlog is full, so it lives */
+		return refuse(-EADDRINUSE, text, text_bytes, "already running on %s",
+			      endpoint->path);
+	if (r == -EPROTOTYPE)
+		return refuse(-EADDRINUSE, text, text_bytes,
+			      "another program listens on %s; choose another [socket] path",
+			      endpoint->path);
+	if (r != -ECONNREFUSED && r != -ENOENT)
+		return refuse(r, text, text_bytes, "the socket %s: %s", endpoint->path,
+			      strerror(-r));
+	return 0;
+}
+
+static int find_group(const char *name, gid_t *ret_gid)
+{
+	const struct group *group = getgrnam(name);
+	char *end;
+	unsigned long n = strtoul(name, &end, 10);
+
+	if (group)
+		*ret_gid = group->gr_gid;
+	else if (*name && *end == '\0' && n < UINT32_MAX)
+		*ret_gid = (gid_t)n;
+	else
+		return -ENOENT;
+	return 0;
+}
+
+static int set_access(const struct endpoint *endpoint, const struct config *config, char *text,
+		      size_t text_bytes)
+{
+	const struct config_value *group = &config->value[CONFIG_socket_group];
+	gid_t gid;
+
+	if (group->kind == CONFIG_IS_NUMBER) {
+		if (find_group(group->text, &gid))
+			return refuse(-ENOENT, text, text_bytes,
+				      "%s:%u: socket.group: there is no group \"%s\"", group->file,
+				      group->line, group->text);
+		if (chown(endpoint->path, (uid_t)-1, gid) < 0)
+			return refuse(-errno, text, text_bytes,
+				      "the socket cannot belong to group %s: %s", group->text,
+				      strerror(errno));
+	}
+	if (chmod(endpoint->path, (mode_t)config->value[CONFIG_socket_mode].n) < 0)
+		return refuse(-errno, text, text_bytes, "the socket's mode: %s", strerror(errno));
+	return 0;
+}
+
+/* Binds with a mode that lets nobody in before set_access() has said who may. */
+static int bind_closed(const struct endpoint *endpoint)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	mode_t mask = umask(0177);
+	int r;
+
+	memcpy(address.sun_path, endpoint->path, sizeof(address.sun_path));
+	r = bind(endpoint->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+	(void)umask(mask);
+	return r;
+}
+
+static int open_own(struct endpoint *endpoint, const struct config *config, char *text,
+		    size_t text_bytes)
+{
+	int r = endpoint_probe(endpoint, text, text_bytes);
+
+	if (r)
+		return r;
+	if (unlink(endpoint->path) < 0 && errno != ENOENT) /* stale, as the probe found */
+		return refuse(-errno, text, text_bytes, "the stale socket %s cannot be removed: %s",
+			      endpoint->path, strerror(errno));
+	endpoint->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (endpoint->fd < 0)
+		return refuse(-errno, text, text_bytes, "a socket: %s", strerror(errno));
+	r = bind_closed(endpoint);
+	if (r)
+		return refuse(r, text, text_bytes, "the socket %s cannot be made: %s",
+			      endpoint->path, strerror(-r));
+	r = set_access(endpoint, config, text, text_bytes);
+	if (r == 0 && listen(endpoint->fd, BACKLOG) < 0)
+		r = refuse(-errno, text, text_bytes, "the socket %s: %s", endpoint->path,
+			   strerror(errno));
+	if (r)
+		(void)unlink(endpoint->path);
+	return r;
+}
+
+int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
+		  size_t text_bytes)
+{
+	int r = notify_take_listener(&endpoint->fd, text, text_bytes);
+
+	if (r)
+		return r;
+	if (endpoint->fd >= 0) {
+		endpoint->passed = true;
+		endpoint->path[0] = '\0';
+		return fcntl(endpoint->fd, F_SETFL, O_NONBLOCK) < 0
+			       ? refuse(-errno, text, text_bytes, "the passed socket: %s",
+					strerror(errno))
+			       : 0;
+	}
+	r = open_own(endpoint, config, text, text_bytes);
+	if (r && endpoint->fd >= 0) {
+		(void)close(endpoint->fd);
+		endpoint->fd = -1;
+	}
+	return r;
+}
+
+void endpoint_unlink(struct endpoint *endpoint)
+{
+	if (!endpoint->passed && endpoint->path[0])
+		(void)unlink(endpoint->path);
+	endpoint->path[0] = '\0';
+}
+
+void endpoint_close(struct endpoint *endpoint)
+{
+	endpoint_unlink(endpoint);
+	if (endpoint->fd >= 0)
+		(void)close(endpoint->fd);
+	endpoint->fd = -1;
+}

@@ -1,0 +1,36 @@
+/* daemon/host/endpoint.h - the socket that clients connect to.
+ *
+ * A file in its place is looked at before it is touched: a socket that a live daemon listens on is
+ * an error that names its pid, one that nobody listens on is stale and removed, and anything else
+ * is not ours to remove. */
+#ifndef DAEMON_HOST_ENDPOINT_H
+#define DAEMON_HOST_ENDPOINT_H
+#include "daemon/host/config.h"
+#include "daemon/host/instance.h"
+
+#include <sys/un.h>
+
+struct endpoint {
+	int fd;      /* -1: not open */
+	bool passed; /* by the service manager: not ours to remove */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" if passed */
+};
+
+/* Where the socket is to be. -ENAMETOOLONG with a text that says the limit. */
+int endpoint_plan(const struct config *config, const struct instance *instance,
+		  struct endpoint *ret_endpoint, char *text, size_t text_bytes);
+
+/* -EADDRINUSE with a text if a live daemon has it. Removes nothing. */
+int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes);
+
+/* Opens it (or takes the passed one): SOCK_SEQPACKET, listening, non-blocking. -errno with a text.
+ */
+int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
+		  size_t text_bytes);
+
+/* Removes the file, if we made it. Idempotent. */
+void endpoint_unlink(struct endpoint *endpoint);
+/* The same, and closes what nobody took over (fd is -1 once wire has it). */
+void endpoint_close(struct endpoint *endpoint);
+
+#endif

@@ -1,0 +1,305 @@
+/* daemon/host/headroom.c - see headroom.h. */
+#include "daemon/host/headroom.h"
+
+#include "paged/bits.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NO_LIMIT (UINT64_C(1) << 62) /* v1 writes "none" as a number close to 2^63 */
+
+struct hierarchy { /* v1's memory controller, or v2 */
+	bool v2;
+	char path[PATH_MAX];  /* ours, from /proc/self/cgroup */
+	char root[PATH_MAX];  /* what of the hierarchy is mounted */
+	char mount[PATH_MAX]; /* and where; "" if it is not */
+};
+
+/* --- reading -------------------------------------------------------------------------------- */
+
+static int open_file(const char *folder, const char *name)
+{
+	char path[2 * PATH_MAX];
+
+	if (snprintf(path, sizeof(path), "%s/%s", folder, name) >= (int)sizeof(path))
+		return -1;
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* The whole of a small file as text; "" if it cannot be read. */
+static void read_text(int fd, char *buffer, size_t bytes)
+{
+	ssize_t n = fd < 0 ? -1 : pread(fd, buffer, bytes - 1, 0);
+
+	buffer[n > 0 ? n : 0] = '\0';
+}
+
+static uint64_t read_number(int fd, uint64_t missing)
+{
+	char text[64];
+	char *end;
+	unsigned long long n;
+
+	read_text(fd, text, sizeof(text));
+	n = strtoull(text, &end, 10); /* "max" is no number */
+	return end == text ? missing : n;
+}
+
+/* The number behind `name` at the start of a line, times unit. */
+static uint64_t read_line_number(int fd, const char *name, uint64_t unit, uint64_t missing)
+{
+	char text[8192];
+	size_t n = strlen(name);
+
+	read_text(fd, text, sizeof(text));
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (strncmp(line, name, n) == 0)
+			return strtoull(line + n, NULL, 10) * unit;
+	}
+	return missing;
+}
+
+/* --- finding the cgroup --------------------------------------------------------------------- */
+
+/* Is `word` one of the words of list, separated by commas? */
+static bool has_word(const char *list, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *at = list; *at; at += *at == ',') {
+		size_t length = strcspn(at, ",\n");
+
+		if (length == n && strncmp(at, word, n) == 0)
+			return true;
+		at += length;
+		if (*at == '\n')
+			return false;
+	}
+	return false;
+}
+
+/* A line of /proc/self/cgroup: "4:memory:/path" or "0::/path". */
+static void find_path(FILE *file, struct hierarchy *hierarchy)
+{
+	char *line = NULL;
+	size_t bytes = 0;
+
+	while (getline(&line, &bytes, file) > 0) {
+		char *controllers = strchr(line, ':');
+		char *path = controllers ? strchr(controllers + 1, ':') : NULL;
+
+		if (!path)
+			continue;
+		*path++ = '\0';
+		controllers++;
+		path[strcspn(path, "\n")] = '\0';
+		if (hierarchy->v2 ? *controllers == '\0' : has_word(controllers, "memory"))
+			(void)snprintf(hierarchy->path, sizeof(hierarchy->path), "%s", path);
+	}
+	free(line);
+}
+
+/* A line of mountinfo: "id parent dev root mount options [tags] - type source super-options". */
+static void find_mount_in_line(char *line, struct hierarchy *hierarchy)
+{
+	char *rest = strstr(line, " - ");
+	char *root, *mount, *type, *save = NULL;
+
+	if (!rest)
+		return;
+	*rest = '\0';
+	(void)strtok_r(line, " ", &save);
+	(void)strtok_r(NULL, " ", &save);
+	(void)strtok_r(NULL, " ", &save);
+	root = strtok_r(NULL, " ", &save);
+	mount = strtok_r(NULL, " ", &save);
+	type = strtok_r(rest + 3, " ", &save);
+	(void)strtok_r(NULL, " ", &save);
+	rest = strtok_r(NULL, " ", &save);
+	if (!mount || !type || !rest)
+		return;
+	if (hierarchy->v2 ? strcmp(type, "cgroup2") == 0
+			  : strcmp(type, "cgroup") == 0 && has_word(rest, "memory")) {
+		(void)snprintf(hierarchy->root, sizeof(hierarchy->root), "%s", root);
+		(void)snprintf(hierarchy->mount, sizeof(hierarchy->mount), "%s", mount);
+	}
+}
+
+static void find_mount(FILE *file, struct hierarchy *hierarchy)
+{
+	char *line = NULL;
+	size_t bytes = 0;
+
+	while (getline(&line, &bytes, file) > 0)
+		find_mount_in_line(line, hierarchy);
+	free(line);
+}
+
+/* Opens the level of the hierarchy at `path` below its mount, if it has limits. */
+static void add_level(struct headroom *headroom, const struct hierarchy *hierarchy,
+		      const char *path)
+{
+	struct headroom_level *level = &headroom->level[headroom->nr_levels];
+	char folder[2 * PATH_MAX];
+
+	if (headroom->nr_levels == HEADROOM_MAX_LEVELS)
+		return;
+	(void)snprintf(folder, sizeof(folder), "%s%s", hierarchy->mount, path);
+	level->limit_name = hierarchy->v2 ? "memory.max" : "memory.limit_in_bytes";
+	level->cache_name = hierarchy->v2 ? "inactive_file " : "total_inactive_file ";
+	level->limit_fd = open_file(folder, level->limit_name);
+	if (level->limit_fd < 0)
+		return;
+	level->usage_fd =
+		open_file(folder, hierarchy->v2 ? "memory.current" : "memory.usage_in_bytes");
+	level->stat_fd = open_file(folder, "memory.stat");
+	/* Shown in a sentence; a path that is too long is cut there. */
+	(void)snprintf(level->path, sizeof(level->path), "%.*s", (int)sizeof(level->path) - 1,
+		       *path ? path : "/");
+	headroom->nr_levels++;
+}
+
+/* Our cgroup and all above it, the innermost first. */
+static void add_levels(struct headroom *headroom, struct hierarchy *hierarchy)
+{
+	char *path = hierarchy->path;
+	size_t n = strlen(hierarchy->root);
+
+	/* Only a part of the hierarchy is mounted: that part is what we can see. */
+	if (strcmp(hierarchy->root, "/") != 0 && strncmp(path, hierarchy->root, n) == 0)
+		path += n;
+	if (strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0)
+		*path = '\0';
+	for (;;) {
+		char *slash = strrchr(path, '/');
+
+		add_level(headroom, hierarchy, path);
+		if (!slash)
+			return;
+		*slash = '\0';
+	}
+}
+
+static void open_hierarchy(struct headroom *headroom, const char *proc, bool v2)
+{
+	struct hierarchy hierarchy = {.v2 = v2};
+	char name[PATH_MAX];
+	FILE *file;
+
+	(void)snprintf(name, sizeof(name), "%s/self/cgroup", proc);
+	file = fopen(name, "re");
+	if (file) {
+		find_path(file, &hierarchy);
+		(void)fclose(file);
+	}
+	(void)snprintf(name, sizeof(name), "%s/self/mountinfo", proc);
+	file = fopen(name, "re");
+	if (file) {
+		find_mount(file, &hierarchy);
+		(void)fclose(file);
+	}
+	if (hierarchy.path[0] && hierarchy.mount[0])
+		add_levels(headroom, &hierarchy);
+}
+
+void headroom_open(struct headroom *headroom, const char *proc, uint64_t bytes)
+{
+	memset(headroom, 0, sizeof(*headroom));
+	headroom->bytes = bytes;
+	headroom->meminfo_fd = open_file(proc, "meminfo");
+	open_hierarchy(headroom, proc, false);
+	open_hierarchy(headroom, proc, true);
+}
+
+static void close_fd(int fd)
+{
+	if (fd >= 0)
+		(void)close(fd);
+}
+
+void headroom_close(struct headroom *headroom)
+{
+	for (uint32_t i = 0; i < headroom->nr_levels; i++) {
+		close_fd(headroom->level[i].limit_fd);
+		close_fd(headroom->level[i].usage_fd);
+		close_fd(headroom->level[i].stat_fd);
+	}
+	close_fd(headroom->meminfo_fd);
+	headroom->nr_levels = 0;
+	headroom->meminfo_fd = -1;
+}
+
+/* --- asking --------------------------------------------------------------------------------- */
+
+static bool has_room(uint64_t limit, uint64_t used, uint64_t wanted)
+{
+	return used <= limit && wanted <= limit - used;
+}
+
+static int check_level(const struct headroom *headroom, const struct headroom_level *level,
+		       uint64_t bytes, char *text, size_t text_bytes)
+{
+	uint64_t wanted = bytes + headroom->bytes;
+	uint64_t limit = read_number(level->limit_fd, NO_LIMIT);
+	uint64_t used, cache;
+
+	if (limit >= NO_LIMIT)
+		return 0;
+	used = read_number(level->usage_fd, 0);
+	if (has_room(limit, used, wanted))
+		return 0;
+	cache = read_line_number(level->stat_fd, level->cache_name, 1, 0);
+	used -= bits_min(used, cache);
+	if (has_room(limit, used, wanted))
+		return 0;
+	(void)snprintf(
+		text, text_bytes,
+		"no room for %lluK more: cgroup %.160s: %s %lluM, %lluM used, headroom %lluM",
+		(unsigned long long)(bytes >> 10), level->path, level->limit_name,
+		(unsigned long long)(limit >> 20), (unsigned long long)(used >> 20),
+		(unsigned long long)(headroom->bytes >> 20));
+	return -ENOMEM;
+}
+
+int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes)
+{
+	uint64_t available;
+
+	for (uint32_t i = 0; i < headroom->nr_levels; i++) {
+		int r = check_level(headroom, &headroom->level[i], bytes, text, text_bytes);
+
+		if (r)
+			return r;
+	}
+	available = read_line_number(headroom->meminfo_fd, "MemAvailable:", 1024, NO_LIMIT);
+	if (has_room(available, headroom->bytes, bytes))
+		return 0;
+	(void)snprintf(text, text_bytes,
+		       "no room for %lluK more: machine: %lluM available, headroom %lluM",
+		       (unsigned long long)(bytes >> 10), (unsigned long long)(available >> 20),
+		       (unsigned long long)(headroom->bytes >> 20));
+	return -ENOMEM;
+}
+
+uint64_t headroom_machine_bytes(const struct headroom *headroom)
+{
+	uint64_t bytes = read_line_number(headroom->meminfo_fd, "MemTotal:", 1024, 0);
+
+	if (bytes == 0)
+		bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+	for (uint32_t i = 0; i < headroom->nr_levels; i++)
+		bytes = bits_min(bytes, read_number(headroom->level[i].limit_fd, NO_LIMIT));
+	return bytes;
+}
+
+const char *headroom_cgroup(const struct headroom *headroom)
+{
+	return headroom->nr_levels ? headroom->level[0].path : "";
+}

@@ -1,0 +1,48 @@
+/* daemon/host/headroom.h - may we take that much memory without somebody being killed for it?
+ *
+ * A tmpfs that is full says so. A cgroup that is full kills a process, most likely us: whoever
+ * commits frames is charged for all of them. So before a commit the limits of our cgroup and of all
+ * above it are compared with what they use, and `headroom` bytes are left free; the machine's
+ * MemAvailable likewise. Page cache that the kernel would drop first (inactive_file) does not count
+ * as used; it is only looked up when the rest says no.
+ *
+ * v1 (memory.limit_in_bytes) and v2 (memory.max) are found through /proc/self/cgroup and mountinfo
+ * once; their files stay open, so that a check costs a few pread()s. headroom_check() writes
+ * nothing and may run on several threads. */
+#ifndef DAEMON_HOST_HEADROOM_H
+#define DAEMON_HOST_HEADROOM_H
+#include <stddef.h>
+#include <stdint.h>
+
+/* Cgroups above each other. Deeper than any known nesting; more are not looked at. */
+#define HEADROOM_MAX_LEVELS 32u
+#define HEADROOM_PATH_BYTES 256u
+
+struct headroom_level {
+	int limit_fd, usage_fd, stat_fd;
+	char path[HEADROOM_PATH_BYTES]; /* of the cgroup, from its hierarchy's root */
+	const char *limit_name;         /* "memory.max" */
+	const char *cache_name;         /* the line of memory.stat that counts as free */
+};
+
+struct headroom {
+	uint64_t bytes; /* to leave free */
+	int meminfo_fd;
+	uint32_t nr_levels;
+	struct headroom_level level[HEADROOM_MAX_LEVELS];
+};
+
+/* proc is "/proc" (a test gives another). What cannot be read is not a limit. */
+void headroom_open(struct headroom *headroom, const char *proc, uint64_t bytes);
+void headroom_close(struct headroom *headroom);
+
+/* Returns 0, or -ENOMEM with a text that names the limit that has no room for `bytes` more. */
+int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes);
+
+/* The smaller of RAM and the cgroups' limits: what `size = 25%` is a share of. */
+uint64_t headroom_machine_bytes(const struct headroom *headroom);
+
+/* The cgroup that pays; "" where there is none. */
+const char *headroom_cgroup(const struct headroom *headroom);
+
+#endif

@@ -1,0 +1,332 @@
+/* daemon/host/perform.c - each action of the session, carried out.
+ *
+ * After the stop has begun there is no wire any more: messages go nowhere, and only what the pool
+ * must still be told (a commit that ends) comes back as an event. */
+#include "daemon/host/server.h"
+
+#include "paged/check.h"
+#include "shm/access.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/membarrier.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* CTLs looked at in a tick. Lower: ctl_used_bytes is older; higher: a tick takes longer. */
+#define CTL_LOOKS 64u
+
+/* --- clients -------------------------------------------------------------------------------- */
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+static void account_ctl(struct server *server, struct server_client *client, uint64_t bytes)
+{
+	struct shm_meta_header *meta = server->options.segments->meta;
+
+	__atomic_store_n(&meta->ctl_used_bytes,
+			 meta->ctl_used_bytes - client->ctl_used_bytes + bytes, __ATOMIC_RELAXED);
+	client->ctl_used_bytes = bytes;
+}
+
+void server_account_ctl(struct server *server)
+{
+	for (uint32_t n = 0; n < CTL_LOOKS; n++) {
+		struct server_client *client = &server->client[server->ctl_next + 1];
+		struct stat st;
+
+		server->ctl_next = (server->ctl_next + 1) % SHM_MAX_CLIENTS;
+		if (client->is_open && fstat(client->ctl_fd, &st) == 0)
+			account_ctl(server, client, (uint64_t)st.st_blocks * 512);
+	}
+}
+
+void server_release(struct server *server, client_id id)
+{
+	struct server_client *client = &server->client[id];
+
+	if (server->wire)
+		wire_client_close(server->wire, id);
+	if (!client->is_open)
+		return;
+	account_ctl(server, client, 0);
+	(void)munmap(client->ctl, client->ctl_bytes);
+	close_fd(&client->ctl_fd);
+	close_fd(&client->event_fd);
+	client->is_open = false;
+}
+
+/* What a client needs before it can be attached. Fills event on success. */
+static int prepare(struct server *server, const struct session_action *action,
+		   struct session_event *event, char *text, size_t text_bytes)
+{
+	struct segments *segments = server->options.segments;
+	struct server_client client = {.is_open = true, .event_fd = -1};
+	struct stat st;
+	int r;
+
+	r = headroom_check(segments->options.headroom, 0, text, text_bytes);
+	if (r == 0)
+		r = segments_give_state(segments, action->client, text, text_bytes);
+	if (r)
+		return r;
+	r = segment_ctl_create(action->client, action->max_threads, segments->meta->instance_id,
+			       &client.ctl_fd, &client.ctl);
+	if (r) {
+		(void)snprintf(text, text_bytes, "no memory for the client's magazines: %s",
+			       strerror(-r));
+		return r;
+	}
+	client.ctl_bytes = shm_ctl_bytes(action->max_threads);
+	server->client[action->client] = client;
+	if (fstat(client.ctl_fd, &st) < 0 ||
+	    getrandom(event->token, sizeof(event->token), 0) != (ssize_t)sizeof(event->token))
+		r = -errno;
+	else
+		r = wire_client_open(server->wire, action->conn, action->client,
+				     &server->client[action->client].event_fd);
+	if (r) {
+		(void)snprintf(text, text_bytes, "the client cannot be watched: %s", strerror(-r));
+		server_release(server, action->client);
+		return r;
+	}
+	account_ctl(server, &server->client[action->client], (uint64_t)st.st_blocks * 512);
+	event->ctl = client.ctl;
+	event->ctl_dev = st.st_dev;
+	event->ctl_ino = st.st_ino;
+	return 0;
+}
+
+static void perform_prepare(struct server *server, const struct session_action *action)
+{
+	struct session_event event = {.kind = EVENT_PREPARED,
+				      .conn = action->conn,
+				      .client = action->client,
+				      .cookie = action->cookie};
+
+	server->pending_text[0] = '\0';
+	server_release(server, action->client); /* nothing, unless the session forgot */
+	event.status =
+		prepare(server, action, &event, server->pending_text, sizeof(server->pending_text));
+	event.text = server->pending_text;
+	server_pend(server, &event, SERVER_LAST);
+}
+
+/* The CTL that a Resume carried, mapped; only the very file that the client was attached with. */
+static int take_ctl(struct server *server, client_id id, struct server_client *ret_client)
+{
+	const struct shm_record *record = pool_client_record(server->options.pool, id);
+	struct server_client client = {.is_open = true, .event_fd = -1};
+	struct stat st;
+	int r;
+
+	if (!server->event->has_fd)
+		return -EBADF;
+	if (fstat(server->event->fd, &st) < 0)
+		return -errno;
+	if (st.st_dev != record->ctl_dev || st.st_ino != record->ctl_ino)
+		return -EBADF;
+	r = segment_ctl_map(server->event->fd, record->max_threads, &client.ctl);
+	if (r)
+		return r;
+	client.ctl_bytes = shm_ctl_bytes(record->max_threads);
+	client.ctl_fd = fcntl(server->event->fd, F_DUPFD_CLOEXEC, 0);
+	if (client.ctl_fd < 0) {
+		r = -errno;
+		(void)munmap(client.ctl, client.ctl_bytes);
+		return r;
+	}
+	*ret_client = client;
+	return 0;
+}
+
+static void perform_reattach(struct server *server, const struct session_action *action)
+{
+	struct server_client *client = &server->client[action->client];
+	struct session_event event = {.kind = EVENT_REATTACHED,
+				      .conn = action->conn,
+				      .client = action->client,
+				      .text = server->pending_text};
+	bool is_new = !client->is_open;
+
+	if (is_new)
+		event.status = take_ctl(server, action->client, client);
+	if (event.status == 0) {
+		close_fd(&client->event_fd);
+		event.status = wire_client_open(server->wire, action->conn, action->client,
+						&client->event_fd);
+	}
+	if (event.status == 0)
+		event.ctl = is_new ? client->ctl : NULL;
+	else if (is_new)
+		server_release(server, action->client);
+	(void)snprintf(server->pending_text, sizeof(server->pending_text), "%s",
+		       event.status == -EBADF ? "a Resume must carry the client's own CTL"
+					      : strerror(-event.status));
+	server_pend(server, &event, SERVER_LAST);
+}
+
+static void perform_heads(struct server *server, const struct session_action *action)
+{
+	struct session_event event = {.kind = EVENT_HEADS,
+				      .conn = action->conn,
+				      .client = action->client,
+				      .thread = action->thread,
+				      .cookie = action->cookie,
+				      .text = server->pending_text};
+
+	event.status = segments_give_heads(server->options.segments, action->client, action->thread,
+					   server->pending_text, sizeof(server->pending_text));
+	server_pend(server, &event, SERVER_LAST);
+}
+
+/* --- messages ------------------------------------------------------------------------------- */
+
+static void perform_send(struct server *server, const struct session_action *action)
+{
+	const struct segments *segments = server->options.segments;
+	int fds[MESSAGE_FDS_MAX] = {segments->meta_read_fd};
+	struct server_client *client;
+
+	switch (action->fds) {
+	case FDS_NONE:
+		wire_send(server->wire, action->conn, &action->message, NULL, 0);
+		break;
+	case FDS_OBSERVER:
+		wire_send(server->wire, action->conn, &action->message, fds, 1);
+		break;
+	case FDS_CLIENT:
+		client = &server->client[action->client];
+		PAGED_CHECK(client->is_open);
+		fds[1] = action->read_only ? segments->data_read_fd : segments->data_fd;
+		fds[2] = client->ctl_fd;
+		fds[3] = client->event_fd;
+		wire_send(server->wire, action->conn, &action->message, fds, 4);
+		close_fd(&client->event_fd);
+		break;
+	case FDS_RESUMED:
+		client = &server->client[action->client];
+		wire_send(server->wire, action->conn, &action->message, &client->event_fd, 1);
+		close_fd(&client->event_fd);
+		break;
+	}
+}
+
+/* --- commits and barriers ------------------------------------------------------------------- */
+
+static void on_work(uv_work_t *work)
+{
+	struct server_job *job = work->data;
+
+	job->status = segments_commit(job->server->options.segments, &job->commit, job->text,
+				      sizeof(job->text));
+}
+
+static void on_work_done(uv_work_t *work, int status)
+{
+	struct server_job *job = work->data;
+	struct server *server = job->server;
+	struct session_event event = {.kind = EVENT_COMMITTED,
+				      .commit = job->commit,
+				      .status = status ? status : job->status,
+				      .text = job->text};
+
+	segments_account(server->options.segments);
+	job->busy = false;
+	server_event(server, &event);
+}
+
+static void perform_commit(struct server *server, const struct session_action *action)
+{
+	struct session_event refused = {.kind = EVENT_COMMITTED,
+					.commit = action->commit,
+					.status = -ECANCELED,
+					.text = "stopping"};
+	struct server_job *job = server->job;
+
+	if (server->stopping) {
+		server_pend(server, &refused, SERVER_LAST);
+		return;
+	}
+	while (job->busy) {
+		job++;
+		PAGED_CHECK(job < server->job + POOL_MAX_COMMITS);
+	}
+	*job = (struct server_job){.server = server, .commit = action->commit, .busy = true};
+	job->work.data = job;
+	PAGED_CHECK(uv_queue_work(&server->loop, &job->work, on_work, on_work_done) == 0);
+}
+
+static void perform_barrier(struct server *server)
+{
+	struct session_event event = {.kind = EVENT_BARRIER};
+
+	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) < 0)
+		event.status = -errno;
+	server_pend(server, &event, SERVER_FIRST);
+}
+
+/* --- all ------------------------------------------------------------------------------------ */
+
+static void perform_on_wire(struct server *server, const struct session_action *action)
+{
+	if (!server->wire)
+		return;
+	if (action->kind == ACTION_SEND)
+		perform_send(server, action);
+	else if (action->kind == ACTION_UPCALL)
+		wire_upcall(server->wire, action->client, &action->message);
+	else if (action->kind == ACTION_CLOSE)
+		wire_end(server->wire, action->conn);
+	else if (action->kind == ACTION_REATTACH)
+		perform_reattach(server, action);
+	else
+		perform_prepare(server, action);
+}
+
+void server_perform(struct server *server, const struct session_action *action)
+{
+	switch (action->kind) {
+	case ACTION_SEND:
+	case ACTION_UPCALL:
+	case ACTION_CLOSE:
+	case ACTION_PREPARE:
+	case ACTION_REATTACH:
+		perform_on_wire(server, action);
+		break;
+	case ACTION_RELEASE:
+		server_release(server, action->client);
+		break;
+	case ACTION_HEADS:
+		perform_heads(server, action);
+		break;
+	case ACTION_COMMIT:
+		perform_commit(server, action);
+		break;
+	case ACTION_BARRIER:
+		perform_barrier(server);
+		break;
+	case ACTION_AGAIN:
+		server_again(server);
+		break;
+	case ACTION_TIMER:
+		server_timer(server, action->at_ns);
+		break;
+	case ACTION_LOG:
+		log_print(server->options.log, action->level, "%s", action->text);
+		break;
+	case ACTION_NR_KINDS:
+		PAGED_CHECK(action->kind != ACTION_NR_KINDS);
+		break;
+	}
+}

@@ -1,0 +1,270 @@
+/* daemon/host/segments_layout.c - how large the parts are, and which pages of them have memory.
+ *
+ * The mem_map is given memory by chunks, the 4 MiB that describe 1 << ORDER_MAX frames. A chunk
+ * that no zone divides is one free block and needs the page of its first word only; one that a zone
+ * boundary divides is a row of smaller heads, so it gets all of its map at once, as does chunk 0.
+ */
+#include "daemon/host/segments.h"
+
+#include "paged/bits.h"
+#include "shm/access.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CHUNK_FRAMES (UINT64_C(1) << ORDER_MAX)
+
+void segments_plan(struct segments *segments)
+{
+	const struct segments_options *options = &segments->options;
+	struct shm_meta_header *plan = &segments->plan;
+	uint32_t nr_frames = 0;
+
+	for (uint32_t i = 0; i < options->pool.nr_zones; i++)
+		nr_frames += options->pool.zone[i].nr_frames;
+	shm_meta_plan(plan, nr_frames, options->page_shift);
+	shm_state_plan(&segments->state_plan);
+	plan->state_bytes = segments->state_plan.state_bytes;
+	plan->nr_zones = options->pool.nr_zones;
+	plan->hugepages = (uint32_t)options->hugepages;
+	(void)snprintf(plan->instance, sizeof(plan->instance), "%s", options->instance);
+	segments->meta_bytes = plan->meta_bytes;
+	segments->state_bytes = plan->state_bytes;
+	segments->data_bytes = plan->data_bytes;
+}
+
+/* --- does an old one fit? ------------------------------------------------------------------- */
+
+static bool differs(uint64_t found, uint64_t wanted, const char *what, char *text,
+		    size_t text_bytes)
+{
+	if (found == wanted)
+		return false;
+	(void)snprintf(text, text_bytes, "its %s is %llu, expected %llu", what,
+		       (unsigned long long)found, (unsigned long long)wanted);
+	return true;
+}
+
+static bool zones_match(const struct segments *segments, char *text, size_t text_bytes)
+{
+	const struct pool_options *options = &segments->options.pool;
+	struct shm_zone zone;
+
+	for (uint32_t i = 0; i < options->nr_zones; i++) {
+		off_t offset = (off_t)(segments->plan.zones_offset + i * sizeof(zone));
+
+		if (pread(segments->meta_fd, &zone, sizeof(zone), offset) !=
+			    (ssize_t)sizeof(zone) ||
+		    strncmp(zone.name, options->zone[i].name, sizeof(zone.name)) != 0 ||
+		    zone.end_pfn - zone.start_pfn != options->zone[i].nr_frames) {
+			(void)snprintf(text, text_bytes, "its zones are not those configured");
+			return false;
+		}
+	}
+	return true;
+}
+
+bool segments_match(const struct segments *segments, uint64_t meta_bytes, bool *ret_unfinished,
+		    char *text, size_t text_bytes)
+{
+	const struct shm_meta_header *plan = &segments->plan;
+	struct shm_meta_header header = {0};
+	ssize_t n = pread(segments->meta_fd, &header, sizeof(header), 0);
+
+	*ret_unfinished = n >= 0 && header.magic == 0;
+	if (n != (ssize_t)sizeof(header) || header.magic != SHM_META_MAGIC) {
+		(void)snprintf(text, text_bytes, "it is no segment of paged");
+		return false;
+	}
+	if (differs(header.version, SHM_LAYOUT_VERSION, "layout version", text, text_bytes) ||
+	    differs(header.nr_frames, plan->nr_frames, "number of frames", text, text_bytes) ||
+	    differs(header.page_shift, plan->page_shift, "page shift", text, text_bytes) ||
+	    differs(header.nr_zones, plan->nr_zones, "number of zones", text, text_bytes) ||
+	    differs(header.nr_counters, plan->nr_counters, "number of counters", text,
+		    text_bytes) ||
+	    differs(header.meta_bytes, plan->meta_bytes, "size of META", text, text_bytes) ||
+	    differs(meta_bytes, plan->meta_bytes, "file of META", text, text_bytes) ||
+	    differs(header.state_bytes, plan->state_bytes, "size of STATE", text, text_bytes))
+		return false;
+	if (strncmp(header.instance, plan->instance, sizeof(header.instance)) != 0) {
+		(void)snprintf(text, text_bytes, "it belongs to instance %.31s", header.instance);
+		return false;
+	}
+	return zones_match(segments, text, text_bytes);
+}
+
+/* --- memory --------------------------------------------------------------------------------- */
+
+/* Pages of META around [offset, offset + bytes). */
+static int give_meta(const struct segments *segments, uint64_t offset, uint64_t bytes, char *text,
+		     size_t text_bytes)
+{
+	uint64_t from = offset & ~(uint64_t)(SHM_PAGE - 1);
+	uint64_t to = bits_min(bits_align_up(offset + bytes, SHM_PAGE), segments->meta_bytes);
+
+	return segment_reserve(segments->meta_fd, from, to - from, text, text_bytes);
+}
+
+static int give_map(const struct segments *segments, uint64_t pfn, uint64_t frames, char *text,
+		    size_t text_bytes)
+{
+	uint64_t end = bits_min(pfn + frames, segments->plan.nr_frames);
+
+	return give_meta(segments, segments->plan.map_offset + pfn * sizeof(struct shm_page),
+			 (end - pfn) * sizeof(struct shm_page), text, text_bytes);
+}
+
+/* Does one zone have the whole chunk at pfn? */
+static bool chunk_is_whole(const struct segments *segments, uint64_t pfn)
+{
+	const struct pool_options *options = &segments->options.pool;
+	uint64_t start = 0;
+
+	for (uint32_t i = 0; i < options->nr_zones; i++) {
+		uint64_t end = start + options->zone[i].nr_frames;
+
+		if (pfn >= start && pfn + CHUNK_FRAMES <= end)
+			return true;
+		start = end;
+	}
+	return false;
+}
+
+static int give_first_map(const struct segments *segments, char *text, size_t text_bytes)
+{
+	for (uint64_t pfn = 0; pfn < segments->plan.nr_frames; pfn += CHUNK_FRAMES) {
+		bool whole = pfn > 0 && chunk_is_whole(segments, pfn);
+		int r = give_map(segments, pfn, whole ? 1 : CHUNK_FRAMES, text, text_bytes);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* All memory of DATA, if so configured. */
+static int give_data(const struct segments *segments, char *text, size_t text_bytes)
+{
+	struct stat st;
+	uint64_t given;
+	int r;
+
+	if (!segments->options.commit_full)
+		return 0;
+	if (fstat(segments->data_fd, &st) < 0)
+		return -errno;
+	given = bits_min((uint64_t)st.st_blocks * 512, segments->data_bytes);
+	r = headroom_check(segments->options.headroom, segments->data_bytes - given, text,
+			   text_bytes);
+	return r ? r
+		 : segment_reserve(segments->data_fd, 0, segments->data_bytes, text, text_bytes);
+}
+
+int segments_format(struct segments *segments, char *text, size_t text_bytes)
+{
+	struct shm_meta_header *plan = &segments->plan;
+	int r = segment_reserve(segments->meta_fd, 0, plan->heads_offset, text, text_bytes);
+
+	if (r == 0)
+		r = give_first_map(segments, text, text_bytes);
+	if (r == 0)
+		r = segment_reserve(segments->state_fd, 0, segments->state_plan.clients_offset,
+				    text, text_bytes);
+	if (r == 0)
+		r = give_data(segments, text, text_bytes);
+	if (r)
+		return r;
+	if (getrandom(&plan->instance_id, sizeof(plan->instance_id), 0) !=
+	    (ssize_t)sizeof(plan->instance_id)) {
+		(void)snprintf(text, text_bytes, "no random number for the segment's id");
+		return -EIO;
+	}
+	plan->backing = (uint32_t)segments->backing;
+	pool_format(segments->meta, segments->state, plan, &segments->options.pool);
+	segments->heads_used_bytes = 0;
+	segments_account(segments);
+	return 0;
+}
+
+int segments_take_over(struct segments *segments, char *text, size_t text_bytes)
+{
+	struct shm_meta_header *meta = segments->meta;
+	uint64_t other = meta->heads_offset + meta->map_used_bytes;
+
+	segments->adopted = true;
+	segments->heads_used_bytes =
+		meta->meta_used_bytes > other ? meta->meta_used_bytes - other : 0;
+	shm_store(&segments->state->recoveries, segments->state->recoveries + 1);
+	return give_data(segments, text, text_bytes);
+}
+
+/* Bytes of memory behind a file. */
+static uint64_t used_bytes(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+int segments_give_heads(struct segments *segments, client_id client, uint32_t thread, char *text,
+			size_t text_bytes)
+{
+	uint64_t offset = segments->plan.heads_offset +
+			  (uint64_t)(client - 1) * SHM_CLIENT_HEADS_BYTES +
+			  shm_head_offset(thread, 0);
+	uint64_t before = used_bytes(segments->meta_fd);
+	int r = give_meta(segments, offset, SHM_THREAD_HEADS_BYTES, text, text_bytes);
+
+	/* A commit of mem_map at the same moment would count as well: then it is at most 2 pages.
+	 */
+	if (r == 0)
+		segments->heads_used_bytes +=
+			bits_min(used_bytes(segments->meta_fd) - before, 2 * SHM_PAGE);
+	return r;
+}
+
+int segments_give_state(struct segments *segments, client_id client, char *text, size_t text_bytes)
+{
+	return segment_reserve(segments->state_fd,
+			       segments->state_plan.clients_offset +
+				       (uint64_t)(client - 1) * sizeof(struct shm_state_client),
+			       sizeof(struct shm_state_client), text, text_bytes);
+}
+
+int segments_commit(const struct segments *segments, const struct pool_commit *commit, char *text,
+		    size_t text_bytes)
+{
+	const struct segments_options *options = &segments->options;
+	uint64_t frames = UINT64_C(1) << commit->order;
+	uint64_t end = bits_min(commit->pfn + frames, segments->plan.nr_frames);
+	uint64_t bytes = (end - commit->pfn) << options->page_shift;
+	int r;
+
+	if (commit->kind == POOL_COMMIT_MAP) {
+		uint64_t chunk = commit->pfn & ~(CHUNK_FRAMES - 1);
+
+		r = headroom_check(options->headroom, CHUNK_FRAMES * sizeof(struct shm_page), text,
+				   text_bytes);
+		return r ? r : give_map(segments, chunk, CHUNK_FRAMES, text, text_bytes);
+	}
+	/* commit = full: it has memory since the start, and headroom was asked for then. */
+	r = options->commit_full ? 0 : headroom_check(options->headroom, bytes, text, text_bytes);
+	return r ? r
+		 : segment_commit(segments->data_fd, (uint64_t)commit->pfn << options->page_shift,
+				  bytes, options->hugepages, text, text_bytes);
+}
+
+void segments_account(struct segments *segments)
+{
+	struct shm_meta_header *meta = segments->meta;
+	uint64_t used = used_bytes(segments->meta_fd);
+	uint64_t other = meta->heads_offset + segments->heads_used_bytes;
+
+	__atomic_store_n(&meta->meta_used_bytes, used, __ATOMIC_RELAXED);
+	__atomic_store_n(&meta->map_used_bytes, used > other ? used - other : 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&meta->state_used_bytes, used_bytes(segments->state_fd), __ATOMIC_RELAXED);
+}

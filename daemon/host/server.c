@@ -1,0 +1,294 @@
+/* daemon/host/server.c - birth, loop and end of the server; see server.h. */
+#include "daemon/host/server.h"
+
+#include "daemon/host/notify.h"
+#include "paged/check.h"
+#include "shm/access.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+/* As busy_poll = auto has it: longer than a client needs to send again, shorter than waking up. */
+#define BUSY_POLL_US 20u
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+
+	(void)clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+/* --- events --------------------------------------------------------------------------------- */
+
+void server_pend(struct server *server, const struct session_event *event, enum server_place place)
+{
+	/* The session's contract: a step asks for at most SESSION_MAX_ACTIONS answers, and the step
+	 * that takes an answer asks for at most one more. */
+	PAGED_CHECK(server->n_pending < SERVER_MAX_PENDING);
+	if (place == SERVER_FIRST) {
+		memmove(server->pending + 1, server->pending,
+			server->n_pending * sizeof(server->pending[0]));
+		server->pending[0] = *event;
+	} else {
+		server->pending[server->n_pending] = *event;
+	}
+	server->n_pending++;
+}
+
+static void step(struct server *server, const struct session_event *event)
+{
+	struct session_event timed = *event;
+
+	timed.now_ns = clock_ns(CLOCK_MONOTONIC);
+	timed.real_ns = clock_ns(CLOCK_REALTIME);
+	session_step(server->session, &timed, &server->actions);
+	for (uint32_t i = 0; i < server->actions.n; i++)
+		server_perform(server, &server->actions.item[i]);
+}
+
+void server_event(struct server *server, const struct session_event *event)
+{
+	PAGED_CHECK(!server->stepping);
+	server->stepping = true;
+	server->event = event;
+	step(server, event);
+	while (server->n_pending) {
+		struct session_event next = server->pending[0];
+
+		server->n_pending--;
+		memmove(server->pending, server->pending + 1,
+			server->n_pending * sizeof(server->pending[0]));
+		step(server, &next);
+	}
+	server->stepping = false;
+}
+
+static void on_wire_event(void *arg, const struct session_event *event)
+{
+	server_event(arg, event);
+}
+
+static void on_tick(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	struct session_event event = {.kind = EVENT_TICK};
+
+	segments_account(server->options.segments);
+	server_account_ctl(server);
+	server_event(server, &event);
+}
+
+static void on_again(uv_check_t *check)
+{
+	struct server *server = check->data;
+	struct session_event event = {.kind = EVENT_AGAIN};
+
+	(void)uv_check_stop(check);
+	(void)uv_idle_stop(&server->again_idle);
+	server_event(server, &event);
+}
+
+static void on_idle(uv_idle_t *idle)
+{
+	(void)idle;
+}
+
+/* perform.c starts these two together. */
+static void ready_again(struct server *server)
+{
+	(void)uv_check_init(&server->loop, &server->again_check);
+	(void)uv_idle_init(&server->loop, &server->again_idle);
+	server->again_check.data = server;
+	server->again_idle.data = server;
+}
+
+void server_again(struct server *server)
+{
+	if (server->stopping)
+		return;
+	(void)uv_check_start(&server->again_check, on_again);
+	(void)uv_idle_start(&server->again_idle, on_idle);
+}
+
+void server_timer(struct server *server, uint64_t at_ns)
+{
+	uint64_t now = clock_ns(CLOCK_MONOTONIC);
+	uint64_t ms = at_ns > now ? (at_ns - now + 999999) / 1000000 : 0;
+
+	if (server->stopping)
+		return;
+	uv_update_time(&server->loop); /* or a long step would shorten the wait */
+	(void)uv_timer_start(&server->timer, on_tick, ms, 0);
+}
+
+/* --- end ------------------------------------------------------------------------------------ */
+
+void server_stop(struct server *server)
+{
+	if (server->stopping)
+		return;
+	server->stopping = true;
+	notify_stopping();
+	server_close_signals(server);
+	/* Before the socket is closed: after that the name may be another daemon's. */
+	endpoint_unlink(server->options.endpoint);
+	if (server->wire)
+		wire_close(server->wire);
+	server->wire = NULL;
+	uv_close((uv_handle_t *)&server->timer, NULL);
+	uv_close((uv_handle_t *)&server->again_check, NULL);
+	uv_close((uv_handle_t *)&server->again_idle, NULL);
+}
+
+static void log_end(const struct server_options *options)
+{
+	char names[SHM_TEXT_BYTES];
+
+	segments_names(options->segments, names, sizeof(names));
+	if (names[0])
+		log_print(options->log, LOG_LEVEL_INFO, "stopped; %s remain for the next start",
+			  names);
+	else
+		log_print(options->log, LOG_LEVEL_INFO,
+			  "stopped; the segment ends with the daemon");
+}
+
+static void server_free(struct server *server)
+{
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		server_release(server, id);
+	free(server->session);
+	free(server);
+}
+
+/* Runs until the last handle is closed and the last commit done. */
+static void finish(struct server *server)
+{
+	server_stop(server);
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	/* libuv's own leak detector: a handle that nobody closed would be left. */
+	PAGED_CHECK(uv_loop_close(&server->loop) == 0);
+	server_free(server);
+}
+
+/* --- birth ---------------------------------------------------------------------------------- */
+
+static uint32_t busy_poll_us(const struct config *config)
+{
+	const struct config_value *value = &config->value[CONFIG_pcp_busy_poll];
+
+	if (value->kind == CONFIG_IS_AUTO)
+		return sysconf(_SC_NPROCESSORS_ONLN) > 1 ? BUSY_POLL_US : 0;
+	return (uint32_t)value->n;
+}
+
+static int open_wire(struct server *server)
+{
+	const struct config *config = server->options.config;
+	struct wire_options options = {
+		.listen_fd = server->options.endpoint->fd,
+		.queue_bytes = (uint32_t)config->value[CONFIG_limits_queue].n,
+		.busy_poll_us = busy_poll_us(config),
+		.on_event = on_wire_event,
+		.arg = server,
+	};
+	int r = wire_open(&server->loop, &options, &server->wire);
+
+	if (r == 0)
+		server->options.endpoint->fd = -1; /* wire's now */
+	return r;
+}
+
+static int open_session(struct server *server)
+{
+	const struct segments *segments = server->options.segments;
+	struct session_limits limits = server_limits(server->options.config, segments->data_bytes,
+						     segments->options.page_shift);
+	uint64_t seed;
+
+	server->session = calloc(1, session_bytes());
+	if (!server->session)
+		return -ENOMEM;
+	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
+		return -EIO;
+	session_init(server->session, server->options.pool, &limits, seed);
+	return 0;
+}
+
+/* Tells the session of each client of an earlier server whether its process lives. One that does
+ * keeps its frames, whether it comes back by a Resume or not, and is watched. */
+static void adopt_clients(struct server *server)
+{
+	const struct pool *pool = server->options.pool;
+	uint32_t n = 0;
+
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
+		struct session_event event = {.kind = EVENT_ADOPTED, .client = id};
+		const struct shm_record *record;
+
+		if (!pool_client_is_attached(pool, id))
+			continue;
+		record = pool_client_record(pool, id);
+		event.status = wire_client_watch(server->wire, id, record->pid, record->pid_start);
+		n += event.status == 0;
+		server_event(server, &event);
+	}
+	if (n)
+		log_print(server->options.log, LOG_LEVEL_NOTICE,
+			  "%u client(s) of an earlier daemon still run: their frames stay theirs",
+			  n);
+}
+
+static int open_all(struct server *server)
+{
+	int r = open_session(server);
+
+	if (r == 0)
+		r = server_open_signals(server);
+	if (r == 0)
+		r = open_wire(server);
+	return r;
+}
+
+static void serve(struct server *server)
+{
+	struct session_event event = {.kind = EVENT_TICK};
+
+	adopt_clients(server);
+	server_event(server, &event); /* the first commits and the timer */
+	/* What the segment was recovered for has begun: the next start counts from zero. */
+	shm_store(&server->options.segments->state->recoveries, 0);
+	notify_ready("serving");
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+int server_run(const struct server_options *options, char *text, size_t text_bytes)
+{
+	struct server *server = calloc(1, sizeof(*server));
+	int r = server ? uv_loop_init(&server->loop) : -ENOMEM;
+
+	if (r) {
+		(void)snprintf(text, text_bytes, "the server cannot start: %s", strerror(-r));
+		free(server);
+		return r;
+	}
+	server->options = *options;
+	(void)uv_timer_init(&server->loop, &server->timer);
+	server->timer.data = server;
+	ready_again(server);
+	r = open_all(server);
+	if (r == 0)
+		serve(server);
+	else
+		(void)snprintf(text, text_bytes, "the server cannot start: %s", strerror(-r));
+	finish(server);
+	if (r == 0)
+		log_end(options);
+	return r;
+}

@@ -1,0 +1,110 @@
+/* daemon/host/server.h - loop, wire, session, pool and segments joined into one daemon.
+ *
+ *   wire, timer, check, work done  ->  server_event()  ->  session_step()  ->  perform.c
+ *                                          ^                                       |
+ *                                          +---------- follow-up events -----------+
+ *
+ * One event at a time: session_step() fills the one list of actions, perform.c carries all of it
+ * out, and what an action answers at once (BARRIER, PREPARED, HEADS) waits in a short ring until
+ * then. A BARRIER goes to the ring's front: a steal is one uninterrupted step. Only after the ring
+ * is empty does the loop see the next event.
+ *
+ * Slow work (COMMIT) runs on the uv thread pool, in one of POOL_MAX_COMMITS jobs, and comes back as
+ * an event on the loop. AGAIN is a one-shot uv_check: all sockets that are ready come first.
+ *
+ * Stop: SIGTERM or SIGINT closes wire and all handles; the loop ends when the last work is done and
+ * the last handle closed. A second signal has its default effect. */
+#ifndef DAEMON_HOST_SERVER_H
+#define DAEMON_HOST_SERVER_H
+#include "daemon/host/config.h"
+#include "daemon/host/endpoint.h"
+#include "daemon/host/log.h"
+#include "daemon/host/segments.h"
+#include "daemon/wire/wire.h"
+
+/* Answers of one step that wait: at most one for each of its actions. */
+#define SERVER_MAX_PENDING SESSION_MAX_ACTIONS
+
+struct server_client { /* what ACTION_PREPARE made and ACTION_RELEASE gives back */
+	void *ctl;
+	uint64_t ctl_bytes;
+	uint64_t ctl_used_bytes; /* as last looked at */
+	int ctl_fd;
+	int event_fd; /* far end of its event socket, until it is sent */
+	bool is_open;
+};
+
+struct server;
+
+struct server_job { /* a COMMIT under way */
+	uv_work_t work;
+	struct server *server;
+	struct pool_commit commit;
+	int status;
+	bool busy;
+	char text[SHM_TEXT_BYTES];
+};
+
+struct server_options {
+	const struct log *log;
+	const char *config_file; /* NULL: the system's files, if read_system */
+	bool read_system;
+	struct config *config; /* replaced by SIGHUP */
+	struct segments *segments;
+	struct endpoint *endpoint;
+	struct pool *pool; /* attached */
+};
+
+struct server {
+	struct server_options options;
+	uv_loop_t loop;
+	uv_timer_t timer;
+	uv_check_t again_check;
+	uv_idle_t again_idle; /* keeps the loop from sleeping while AGAIN waits */
+	uv_signal_t terminate, interrupt, hangup;
+	struct wire *wire; /* NULL once stopping */
+	struct session *session;
+	bool stopping;
+	bool stepping;
+	const struct session_event *event; /* being stepped: a Resume's descriptor is in it */
+	uint32_t ctl_next;                 /* where the next look at CTL memory begins */
+	uint32_t n_pending;
+	struct session_event pending[SERVER_MAX_PENDING];
+	char pending_text[SHM_TEXT_BYTES]; /* of the pending PREPARED that failed */
+	struct server_job job[POOL_MAX_COMMITS];
+	struct server_client client[SHM_MAX_CLIENTS + 1];
+	struct session_actions actions;
+};
+
+/* Serves until it is told to stop. Takes over the endpoint's descriptor. Returns 0 after an orderly
+ * stop, or -errno with a text if it could not start. */
+int server_run(const struct server_options *options, char *text, size_t text_bytes);
+
+/* --- between the files of the server -------------------------------------------------------- */
+
+/* Steps the session and performs what it asks for, until nothing is pending. Fills in the time. */
+void server_event(struct server *server, const struct session_event *event);
+/* An answer to an action that is being performed. first: before all others. */
+enum server_place { SERVER_FIRST, SERVER_LAST };
+void server_pend(struct server *server, const struct session_event *event, enum server_place place);
+
+/* server.c: ACTION_AGAIN and ACTION_TIMER. */
+void server_again(struct server *server);
+void server_timer(struct server *server, uint64_t at_ns);
+
+/* perform.c: carries out one action. */
+void server_perform(struct server *server, const struct session_action *action);
+/* Looks at the memory of some CTLs. Once a tick. */
+void server_account_ctl(struct server *server);
+void server_release(struct server *server, client_id client);
+
+/* signals.c */
+int server_open_signals(struct server *server);
+void server_close_signals(struct server *server);
+/* What the session wants to know of a configuration. */
+struct session_limits server_limits(const struct config *config, uint64_t segment_bytes,
+				    uint32_t page_shift);
+/* server.c: begins the stop. Idempotent. */
+void server_stop(struct server *server);
+
+#endif

@@ -1,0 +1,325 @@
+/* daemon/session/handshake.c - connections come and go: accepted, Hello or Resume, closed.
+ *
+ *              accepted            Hello               prepared
+ *   (CLOSED) ------------> NEW ------------> ATTACHING ------------> CLIENT
+ *       ^                   | Resume          reattached                |
+ *       |                   +--------------> RESUMING ------------> CLIENT
+ *       |                   | Hello observer                            |
+ *       |                   +--------------> OBSERVER                   |
+ *       +---- closed, deadline, refused -------+------------------------+
+ *
+ * A client outlives its connection; how it ends is client.c's. */
+#include "daemon/session/session_private.h"
+
+#include "paged/bits.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* The only writer of a connection's state. */
+static void connection_move(struct session *session, uint32_t conn, enum connection_state to)
+{
+	static const uint32_t allowed[CONNECTION_NR_STATES] = {
+		[CONNECTION_CLOSED] = 1u << CONNECTION_NEW,
+		[CONNECTION_NEW] = 1u << CONNECTION_CLOSED | 1u << CONNECTION_ATTACHING |
+				   1u << CONNECTION_RESUMING | 1u << CONNECTION_OBSERVER,
+		[CONNECTION_RESUMING] = 1u << CONNECTION_CLOSED | 1u << CONNECTION_CLIENT,
+		[CONNECTION_ATTACHING] = 1u << CONNECTION_CLOSED | 1u << CONNECTION_CLIENT,
+		[CONNECTION_CLIENT] = 1u << CONNECTION_CLOSED,
+		[CONNECTION_OBSERVER] = 1u << CONNECTION_CLOSED,
+	};
+	struct connection *c = &session->connection[conn];
+
+	PAGED_CHECK(allowed[c->state] >> to & 1);
+	session->nr_handshakes += to == CONNECTION_NEW;
+	session->nr_handshakes -= c->state == CONNECTION_NEW;
+	session->nr_connections += c->state == CONNECTION_CLOSED;
+	session->nr_connections -= to == CONNECTION_CLOSED;
+	c->state = to;
+}
+
+static uint32_t connections_of(const struct session *session, uint32_t uid)
+{
+	uint32_t n = 0;
+
+	for (uint32_t conn = 0; conn < SESSION_MAX_CONNECTIONS; conn++)
+		n += session->connection[conn].state != CONNECTION_CLOSED &&
+		     session->connection[conn].peer.uid == uid;
+	return n;
+}
+
+void handshake_accepted(struct session *session, const struct session_event *event)
+{
+	const struct session_limits *limits = &session->limits;
+	uint32_t handshakes = session->nr_handshakes;
+	struct connection *c;
+
+	PAGED_CHECK(event->conn < SESSION_MAX_CONNECTIONS);
+	c = &session->connection[event->conn];
+	PAGED_CHECK(c->state == CONNECTION_CLOSED);
+	*c = (struct connection){.client = CLIENT_NONE,
+				 .peer = event->peer,
+				 .deadline_ns = event->now_ns + limits->handshake_ns};
+	connection_move(session, event->conn, CONNECTION_NEW);
+	if (limits->connections && connections_of(session, event->peer.uid) > limits->connections)
+		session_refuse(
+			session, event->conn, 0, -EUSERS,
+			"user %u has %u connections already, as many as [limits] connections "
+			"allows",
+			event->peer.uid, limits->connections);
+	else if (limits->handshakes && handshakes >= limits->handshakes)
+		session_refuse(session, event->conn, 0, -EAGAIN,
+			       "%u connections have not said Hello yet, as many as [limits] "
+			       "handshakes allows; try again",
+			       handshakes);
+	else
+		return;
+	pool_count(session->pool, COUNTER_connections_refused, 1);
+	handshake_end(session, event->conn);
+}
+
+static void disconnect(struct session *session, uint32_t conn)
+{
+	struct connection *c = &session->connection[conn];
+
+	park_drop_conn(session, conn);
+	if (session->reclaim.admin_conn == conn)
+		session->reclaim.admin_conn = CONN_NONE;
+	if (c->client != CLIENT_NONE && session->client[c->client].conn == conn) {
+		session->client[c->client].conn = CONN_NONE;
+		shm_store32(&pool_client(session->pool, c->client)->state, SHM_CLIENT_AWAY);
+	}
+	c->client = CLIENT_NONE;
+	connection_move(session, conn, CONNECTION_CLOSED);
+}
+
+void handshake_end(struct session *session, uint32_t conn)
+{
+	session_push(session, ACTION_CLOSE)->conn = conn;
+	disconnect(session, conn);
+}
+
+void handshake_closed(struct session *session, uint32_t conn)
+{
+	PAGED_CHECK(conn < SESSION_MAX_CONNECTIONS);
+	if (session->connection[conn].state != CONNECTION_CLOSED)
+		disconnect(session, conn);
+}
+
+void handshake_expire(struct session *session)
+{
+	for (uint32_t conn = 0; session->nr_handshakes && conn < SESSION_MAX_CONNECTIONS; conn++) {
+		const struct connection *c = &session->connection[conn];
+
+		if (c->state != CONNECTION_NEW || session->now_ns < c->deadline_ns)
+			continue;
+		if (!session_has_room(session, 2)) {
+			session->again = true;
+			return;
+		}
+		session_refuse(session, conn, 0, -ETIMEDOUT, "no Hello within %l ms",
+			       session->limits.handshake_ns / 1000000);
+		handshake_end(session, conn);
+	}
+}
+
+/* --- Hello ---------------------------------------------------------------------------------------
+ */
+
+static void hello_observer(struct session *session, uint32_t conn, uint64_t id)
+{
+	struct message_reply *reply = session_reply(session, conn, id);
+	struct session_action *action = &session->actions->item[session->actions->n - 1];
+
+	action->fds = FDS_OBSERVER;
+	reply->version = PROTOCOL_VERSION;
+	reply->daemon_version = pool_meta(session->pool)->daemon_version;
+	connection_move(session, conn, CONNECTION_OBSERVER);
+}
+
+static void hello_client(struct session *session, uint32_t conn, uint64_t id,
+			 const struct message_hello *hello)
+{
+	struct connection *c = &session->connection[conn];
+	struct session_action *action;
+	client_id client;
+
+	if (pool_client_reserve(session->pool, &client)) {
+		session_refuse(session, conn, id, -EUSERS, "%u clients are attached, no more fit",
+			       SHM_MAX_CLIENTS);
+		handshake_end(session, conn);
+		return;
+	}
+	c->client = client;
+	c->hello_id = id;
+	c->read_only = hello->flags & HELLO_READ_ONLY;
+	c->wanted = (struct pool_client_options){
+		.pid = c->peer.pid,
+		.uid = c->peer.uid,
+		.gid = c->peer.gid,
+		.pid_start = c->peer.pid_start,
+		.max_threads = hello->max_threads ? hello->max_threads : SHM_MAX_THREADS,
+		.max_frames = hello->max_frames,
+		.flags = hello->flags,
+		.real_ns = session->real_ns};
+	memcpy(c->wanted.name, hello->name, sizeof c->wanted.name);
+	connection_move(session, conn, CONNECTION_ATTACHING);
+	action = session_push(session, ACTION_PREPARE);
+	action->conn = conn;
+	action->client = client;
+	action->max_threads = c->wanted.max_threads;
+}
+
+void handshake_hello(struct session *session, uint32_t conn, const struct message *message)
+{
+	const struct message_hello *hello = &message->hello;
+	int status = 0;
+
+	if (session->connection[conn].state != CONNECTION_NEW) {
+		session_refuse(session, conn, message->id, -EALREADY,
+			       "a second Hello on one connection; open another for another client");
+		return;
+	}
+	if (hello->version_min > PROTOCOL_VERSION || hello->version_max < PROTOCOL_VERSION_MIN) {
+		status = -EPROTONOSUPPORT;
+		session_refuse(session, conn, message->id, status,
+			       "versions %u to %u are not spoken here, only %u to %u",
+			       hello->version_min, hello->version_max, PROTOCOL_VERSION_MIN,
+			       PROTOCOL_VERSION);
+	} else if (hello->flags & ~(uint32_t)(HELLO_OBSERVER | HELLO_READ_ONLY)) {
+		status = -EINVAL;
+		session_refuse(session, conn, message->id, status, "unknown Hello flags %u",
+			       hello->flags);
+	} else if (hello->max_threads > SHM_MAX_THREADS) {
+		status = -EINVAL;
+		session_refuse(session, conn, message->id, status, "max_threads is %u, at most %u",
+			       hello->max_threads, SHM_MAX_THREADS);
+	}
+	if (status)
+		handshake_end(session, conn);
+	else if (hello->flags & HELLO_OBSERVER)
+		hello_observer(session, conn, message->id);
+	else
+		hello_client(session, conn, message->id, hello);
+}
+
+static void prepare_failed(struct session *session, const struct session_event *event)
+{
+	struct connection *c = &session->connection[event->conn];
+
+	pool_client_unreserve(session->pool, event->client);
+	session_push(session, ACTION_RELEASE)->client = event->client;
+	c->client = CLIENT_NONE;
+	session_refuse(session, event->conn, c->hello_id, event->status,
+		       "the client could not be set up: %s", event->text ? event->text : "");
+	handshake_end(session, event->conn);
+}
+
+void handshake_prepared(struct session *session, const struct session_event *event)
+{
+	struct connection *c = &session->connection[event->conn];
+	struct session_action *action;
+	struct message_reply *reply;
+
+	PAGED_CHECK(c->state == CONNECTION_ATTACHING && c->client == event->client);
+	if (event->status) {
+		prepare_failed(session, event);
+		return;
+	}
+	pool_client_attach(session->pool, event->client, &c->wanted, event->ctl, event->ctl_dev,
+			   event->ctl_ino, event->token);
+	client_set_limits(session, event->client, c->wanted.max_frames);
+	session->client[event->client] =
+		(struct session_client){.conn = event->conn, .events_open = true};
+	session->nr_clients++;
+	connection_move(session, event->conn, CONNECTION_CLIENT);
+	reply = session_reply(session, event->conn, c->hello_id);
+	action = &session->actions->item[session->actions->n - 1];
+	action->fds = FDS_CLIENT;
+	action->client = event->client;
+	action->read_only = c->read_only;
+	reply->version = PROTOCOL_VERSION;
+	reply->client = event->client;
+	reply->token[0] = event->token[0];
+	reply->token[1] = event->token[1];
+	reply->daemon_version = pool_meta(session->pool)->daemon_version;
+	reply->max_threads = c->wanted.max_threads;
+	session_log(session, LOG_LEVEL_DEBUG, "client %u (%s, pid %u, uid %u) attached",
+		    event->client, c->wanted.name, c->wanted.pid, c->wanted.uid);
+}
+
+/* --- Resume --------------------------------------------------------------------------------------
+ */
+
+/* Does the Resume come from the process that the client is, with the token that only it was given?
+ * Time that does not depend on where two tokens differ. */
+static bool may_resume(const struct session *session, const struct session_peer *peer,
+		       const struct message_resume *resume)
+{
+	const struct shm_record *record = pool_client_record(session->pool, resume->client);
+
+	return ((record->token[0] ^ resume->token[0]) | (record->token[1] ^ resume->token[1])) ==
+		       0 &&
+	       record->pid == peer->pid && record->uid == peer->uid &&
+	       record->pid_start == peer->pid_start;
+}
+
+void handshake_resume(struct session *session, uint32_t conn, const struct message *message)
+{
+	const struct message_resume *resume = &message->resume;
+	struct connection *c = &session->connection[conn];
+	struct session_action *action;
+
+	if (!pool_client_is_attached(session->pool, resume->client) ||
+	    !may_resume(session, &c->peer, resume)) {
+		session_refuse(session, conn, message->id, -ESTALE,
+			       "no client %u with that token and process: its frames are gone; "
+			       "open anew",
+			       resume->client);
+		handshake_end(session, conn);
+		return;
+	}
+	/* The old connection ends, and what is unread on it is never served: the client repeats it.
+	 */
+	if (session->client[resume->client].conn != CONN_NONE)
+		handshake_end(session, session->client[resume->client].conn);
+	reclaim_forget_client(session, resume->client);
+	c->client = resume->client;
+	c->hello_id = message->id;
+	connection_move(session, conn, CONNECTION_RESUMING);
+	action = session_push(session, ACTION_REATTACH);
+	action->conn = conn;
+	action->client = resume->client;
+}
+
+void handshake_reattached(struct session *session, const struct session_event *event)
+{
+	struct connection *c = &session->connection[event->conn];
+	struct session_action *action;
+	struct message_reply *reply;
+
+	PAGED_CHECK(c->state == CONNECTION_RESUMING && c->client == event->client);
+	if (event->status || (!event->ctl && !pool_client_ctl(session->pool, event->client))) {
+		c->client = CLIENT_NONE;
+		session_refuse(session, event->conn, c->hello_id,
+			       event->status ? event->status : -EBADF,
+			       "the client could not be resumed: %s",
+			       event->text ? event->text : "its Resume must carry its CTL");
+		handshake_end(session, event->conn);
+		return;
+	}
+	if (event->ctl)
+		pool_client_adopt(session->pool, event->client, event->ctl);
+	session->client[event->client].conn = event->conn;
+	session->client[event->client].events_open = true;
+	shm_store32(&pool_client(session->pool, event->client)->state, SHM_CLIENT_ATTACHED);
+	connection_move(session, event->conn, CONNECTION_CLIENT);
+	reply = session_reply(session, event->conn, c->hello_id);
+	action = &session->actions->item[session->actions->n - 1];
+	action->fds = FDS_RESUMED;
+	action->client = event->client;
+	reply->version = PROTOCOL_VERSION;
+	reply->client = event->client;
+	reply->daemon_version = pool_meta(session->pool)->daemon_version;
+	pool_count(session->pool, COUNTER_client_resume, 1);
+}

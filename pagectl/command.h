@@ -1,0 +1,33 @@
+/* pagectl/command.h - one table: what commands and options there are, and what help says of them.
+ */
+#ifndef PAGECTL_COMMAND_H
+#define PAGECTL_COMMAND_H
+#include "pagectl/pagectl.h"
+
+#include <stdio.h>
+
+/* Bits of command.options: options that only some commands take. All others every command takes. */
+enum {
+	OPTION_ALL = 1u << 0,
+	OPTION_CLIENT = 1u << 1,
+	OPTION_FRAMES = 1u << 2,
+	OPTION_VERBOSE = 1u << 3,
+};
+
+struct command {
+	const char *name;
+	const char *args;                /* as help shows them, "" for none */
+	const char *text;                /* one line */
+	const char *more;                /* the rest of its help; NULL: nothing */
+	uint32_t options;                /* OPTION_* */
+	int (*run)(struct pagectl *ctl); /* NULL: help, which main() does itself */
+	void (*more_help)(void);         /* NULL: none */
+};
+
+/* NULL if there is no such command. */
+const struct command *command_find(const char *name);
+
+/* The help of pagectl, or of one command. */
+void command_print_help(const struct command *command, FILE *file);
+
+#endif

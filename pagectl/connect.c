@@ -1,0 +1,289 @@
+/* pagectl/connect.c - the connection of an observer to the daemon.
+ *
+ * $PAGED_SOCKET replaces the search rather than leading it: who names a socket means that daemon,
+ * and `reclaim` on another one, because the named one happens to be down, would be a surprise. */
+#include "pagectl/connect.h"
+
+#include "proto/codec.h"
+
+#include <errno.h>
+#include <stdalign.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <unistd.h>
+
+#define CANDIDATES_MAX 2u
+
+/* Lower: a busy daemon counts as down. Higher: who waits for a stopped one waits longer. */
+#define HELLO_TIMEOUT_S 5
+/* Reclaim runs shrinkers, each with a deadline, and Check walks every block: lower cuts them off,
+ * higher lets a daemon that hangs hold us longer. */
+#define CALL_TIMEOUT_S 120
+
+/* Adds to a text that may be full already. */
+__attribute__((format(printf, 3, 4))) static void append(char *text, size_t text_bytes,
+							 const char *format, ...)
+{
+	size_t used = strnlen(text, text_bytes);
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text + used, text_bytes - used, format, args);
+	va_end(args);
+}
+
+static void cleanup_close(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static void set_timeout(int fd, int seconds)
+{
+	struct timeval time = {.tv_sec = seconds};
+
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
+}
+
+/* Returns a connected socket, or -errno; *ret_address says where it leads. */
+static int try_connect(const char *dir, const char *file, struct sockaddr_un *ret_address)
+{
+	__attribute__((cleanup(cleanup_close))) int fd = -1;
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int connected, length;
+
+	length = snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", dir, file);
+	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	set_timeout(fd, HELLO_TIMEOUT_S);
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	*ret_address = address;
+	connected = fd;
+	fd = -1;
+	return connected;
+}
+
+static const char *connect_error(int error)
+{
+	switch (error) {
+	case ENAMETOOLONG:
+		return "the path is longer than the 107 bytes that a socket may have";
+	case ECONNREFUSED:
+		return "nobody listens (the file is stale)";
+	case EPROTOTYPE:
+		return "a socket of another kind, not paged's";
+	case EAGAIN:
+		return "the daemon accepts nobody (hung, or overrun)";
+	default:
+		return strerror(error);
+	}
+}
+
+/* Tries the places in their order. Returns a connected socket, or -1 with all that was tried. */
+static int find_daemon(const char *path, const char *runtime_dir, struct sockaddr_un *ret_address,
+		       char *text, size_t text_bytes)
+{
+	const char *dir[CANDIDATES_MAX] = {NULL, NULL}, *file[CANDIDATES_MAX];
+	const char *env = getenv("PAGED_SOCKET"), *xdg = getenv("XDG_RUNTIME_DIR");
+	uint32_t n = 0;
+
+	if (!path && !runtime_dir && env && env[0])
+		path = env;
+	if (path || runtime_dir) {
+		dir[n] = path ? "" : runtime_dir;
+		file[n++] = path ? path : "/paged.sock";
+	} else {
+		if (xdg && xdg[0]) {
+			dir[n] = xdg;
+			file[n++] = "/paged/paged.sock";
+		}
+		dir[n] = "";
+		file[n++] = "/run/paged/paged.sock";
+	}
+	snprintf(text, text_bytes, "no daemon answers. Tried:\n");
+	for (uint32_t i = 0; i < n; i++) {
+		int fd = try_connect(dir[i], file[i], ret_address);
+
+		if (fd >= 0)
+			return fd;
+		append(text, text_bytes, "  %.300s%.300s: %s\n", dir[i], file[i],
+		       connect_error(-fd));
+	}
+	append(text, text_bytes,
+	       "Start one with `paged` (your own) or `systemctl start paged` (the system's), or "
+	       "name "
+	       "its\nsocket with --socket PATH or $PAGED_SOCKET.");
+	return -1;
+}
+
+/* Takes at most one descriptor out of header; more, or another one, are closed. */
+static int take_fd(struct msghdr *header)
+{
+	int taken = -1;
+
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		for (size_t i = 0; i < n; i++) {
+			int fd;
+
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
+			if (taken < 0)
+				taken = fd;
+			else
+				close(fd);
+		}
+	}
+	return taken;
+}
+
+static int send_message(int fd, const struct message *message, char *text, size_t text_bytes)
+{
+	uint8_t buffer[4096]; /* the requests of an observer are small */
+	size_t bytes;
+	int r = codec_encode(message, buffer, sizeof(buffer), &bytes);
+
+	if (r < 0) {
+		snprintf(text, text_bytes, "the request does not fit into a message");
+		return r;
+	}
+	if (send(fd, buffer, bytes, MSG_NOSIGNAL) < 0) {
+		r = -errno;
+		snprintf(text, text_bytes, "cannot send to the daemon: %s", strerror(-r));
+		return r;
+	}
+	return 0;
+}
+
+/* Receives the reply to request `id`. *ret_fd is the descriptor that came with it, or -1. */
+static int receive_reply(int fd, uint64_t id, struct message_reply *ret_reply, int *ret_fd,
+			 char *text, size_t text_bytes)
+{
+	__attribute__((cleanup(cleanup_close))) int got_fd = -1;
+	uint8_t buffer[MESSAGE_BYTES_MAX];
+	alignas(struct cmsghdr) char control[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
+	struct iovec iov = {.iov_base = buffer, .iov_len = sizeof(buffer)};
+	struct msghdr header = {.msg_iov = &iov,
+				.msg_iovlen = 1,
+				.msg_control = control,
+				.msg_controllen = sizeof(control)};
+	struct message message;
+	const char *why = "truncated";
+	ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
+	int r = n < 0 ? -errno : n == 0 ? -ECONNRESET : 0;
+
+	if (r == -EAGAIN) {
+		snprintf(text, text_bytes,
+			 "the daemon accepted and does not answer: is it stopped?");
+		return -ETIMEDOUT;
+	}
+	if (r < 0) {
+		snprintf(text, text_bytes, "the daemon closed the connection: %s", strerror(-r));
+		return r;
+	}
+	got_fd = take_fd(&header);
+	r = header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : 0;
+	if (r == 0)
+		r = codec_decode(buffer, (size_t)n, &message, &why);
+	if (r == 0 && (message.kind != MESSAGE_REPLY || message.reply.id != id)) {
+		why = "not the reply to the request";
+		r = -EBADMSG;
+	}
+	if (r != 0) {
+		snprintf(text, text_bytes, "the daemon sent what is no answer of paged: %s", why);
+		return r;
+	}
+	*ret_reply = message.reply;
+	*ret_fd = got_fd;
+	got_fd = -1;
+	return 0;
+}
+
+/* Says Hello on fd. Returns 0 with META's descriptor, or -errno with a text. */
+static int greet(int fd, int *ret_meta_fd, char *text, size_t text_bytes)
+{
+	struct message hello = {.kind = MESSAGE_HELLO, .id = 1};
+	struct message_reply reply;
+	int meta_fd = -1;
+	int r;
+
+	hello.hello.version_min = PROTOCOL_VERSION_MIN;
+	hello.hello.version_max = PROTOCOL_VERSION;
+	hello.hello.flags = HELLO_OBSERVER;
+	snprintf(hello.hello.name, sizeof(hello.hello.name), "pagectl");
+	r = send_message(fd, &hello, text, text_bytes);
+	if (r == 0)
+		r = receive_reply(fd, 1, &reply, &meta_fd, text, text_bytes);
+	if (r != 0)
+		return r;
+	if (reply.status == 0 && meta_fd >= 0) {
+		*ret_meta_fd = meta_fd;
+		return 0;
+	}
+	cleanup_close(&meta_fd);
+	r = reply.status < 0 ? reply.status : -EPROTO;
+	snprintf(text, text_bytes, "the daemon refuses: %s",
+		 reply.text[0]      ? reply.text
+		 : reply.status < 0 ? strerror(-r)
+				    : "it sent no descriptor of its counters");
+	return r;
+}
+
+int connection_open(struct connection *connection, const char *socket_path, const char *runtime_dir,
+		    char *text, size_t text_bytes)
+{
+	__attribute__((cleanup(cleanup_close))) int fd = -1;
+	char why[MESSAGE_TEXT_BYTES + 64];
+	struct sockaddr_un address;
+	int meta_fd = -1;
+	int r;
+
+	fd = find_daemon(socket_path, runtime_dir, &address, text, text_bytes);
+	if (fd < 0)
+		return CONNECT_UNREACHABLE;
+	r = greet(fd, &meta_fd, why, sizeof(why));
+	if (r < 0) {
+		snprintf(text, text_bytes, "%s: %s", address.sun_path, why);
+		return r == -ETIMEDOUT ? CONNECT_UNREACHABLE : CONNECT_REFUSED;
+	}
+	set_timeout(fd, CALL_TIMEOUT_S);
+	*connection =
+		(struct connection){.fd = fd, .meta_fd = meta_fd, .next_id = 2, .address = address};
+	fd = -1;
+	return CONNECT_OK;
+}
+
+void connection_close(struct connection *connection)
+{
+	cleanup_close(&connection->fd);
+	cleanup_close(&connection->meta_fd);
+	connection->fd = -1;
+	connection->meta_fd = -1;
+}
+
+int connection_call(struct connection *connection, struct message *request,
+		    struct message_reply *ret_reply, char *text, size_t text_bytes)
+{
+	int fd = -1;
+	int r;
+
+	request->id = connection->next_id++;
+	r = send_message(connection->fd, request, text, text_bytes);
+	if (r == 0)
+		r = receive_reply(connection->fd, request->id, ret_reply, &fd, text, text_bytes);
+	if (r == 0)
+		cleanup_close(&fd); /* an observer's calls bring none */
+	return r;
+}

@@ -1,0 +1,114 @@
+/* pagectl/host.c - what /proc and /sys know beside META. */
+#include "pagectl/host.h"
+
+#include <mntent.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SHMEM_ENABLED "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+
+bool host_page_table_bytes(uint32_t pid, uint64_t *ret_bytes)
+{
+	char path[40], line[256];
+	unsigned long long kib;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/status", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "VmPTE: %llu kB", &kib) == 1;
+	fclose(file);
+	if (found)
+		*ret_bytes = (uint64_t)kib * 1024;
+	return found;
+}
+
+/* "always within_size [advise] never": the word in brackets. */
+static void read_shmem_enabled(char word[HOST_WORD_BYTES])
+{
+	char line[256];
+	FILE *file = fopen(SHMEM_ENABLED, "re");
+	char *start = NULL, *end = NULL;
+
+	if (!file)
+		return;
+	if (fgets(line, sizeof(line), file))
+		start = strchr(line, '[');
+	if (start)
+		end = strchr(start, ']');
+	if (end) {
+		*end = '\0';
+		snprintf(word, HOST_WORD_BYTES, "%.31s", start + 1);
+	}
+	fclose(file);
+}
+
+static void read_dev_shm(char word[HOST_WORD_BYTES])
+{
+	char buffer[4096];
+	struct mntent entry;
+	FILE *file = setmntent("/proc/self/mounts", "re");
+
+	if (!file)
+		return;
+	while (getmntent_r(file, &entry, buffer, sizeof(buffer))) {
+		const char *option;
+
+		/* the last mount over a directory is the one in sight */
+		if (strcmp(entry.mnt_dir, "/dev/shm") != 0)
+			continue;
+		option = hasmntopt(&entry, "huge");
+		option = option && option[4] == '=' ? option + 5 : "never";
+		snprintf(word, HOST_WORD_BYTES, "%.*s", (int)strcspn(option, ","), option);
+	}
+	endmntent(file);
+}
+
+void host_read_huge(struct host_huge *ret_huge)
+{
+	memset(ret_huge, 0, sizeof(*ret_huge));
+	read_shmem_enabled(ret_huge->shmem_enabled);
+	read_dev_shm(ret_huge->dev_shm);
+}
+
+/* Any setting of the two files that gives huge pages to who asks with madvise(). */
+static bool word_allows(const char *word)
+{
+	static const char *const words[] = {"always", "within_size", "advise", "force"};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(word, words[i]))
+			return true;
+	return false;
+}
+
+bool host_huge_verdict(const struct host_huge *huge, enum shm_backing backing,
+		       enum shm_hugepages configured, const char **ret_advice)
+{
+	bool is_memfd = backing == SHM_BACKING_MEMFD;
+
+	if (configured == SHM_HUGEPAGES_NEVER) {
+		*ret_advice = "set hugepages = auto in paged.conf to use them";
+		return false;
+	}
+	if (!huge->shmem_enabled[0]) {
+		*ret_advice = "this kernel offers none for shared memory";
+		return false;
+	}
+	if (!strcmp(huge->shmem_enabled, "deny")) {
+		*ret_advice =
+			"the kernel denies them to all; as root: echo advise > " SHMEM_ENABLED;
+		return false;
+	}
+	if (!strcmp(huge->shmem_enabled, "force") ||
+	    word_allows(is_memfd ? huge->shmem_enabled : huge->dev_shm)) {
+		*ret_advice = "nothing to set";
+		return true;
+	}
+	*ret_advice = is_memfd ? "as root: echo advise > " SHMEM_ENABLED
+			       : "as root: mount -o remount,huge=advise /dev/shm";
+	return false;
+}

@@ -1,0 +1,186 @@
+/* pagectl/options.c - argv, checked.
+ *
+ * Options may stand before and after the command, and which of them a command takes is in
+ * command.c's table; so all are collected first and judged at the end. */
+#include "pagectl/options.h"
+
+#include "pagectl/command.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { /* what getopt_long() returns for options without a letter */
+       LONG_SOCKET = 256,
+       LONG_RUNTIME_DIR,
+       LONG_JSON,
+       LONG_VERSION,
+       LONG_ALL,
+       LONG_CLIENT,
+       LONG_FRAMES,
+};
+
+static const struct option long_options[] = {
+	{"socket", required_argument, NULL, LONG_SOCKET},
+	{"runtime-dir", required_argument, NULL, LONG_RUNTIME_DIR},
+	{"json", no_argument, NULL, LONG_JSON},
+	{"version", no_argument, NULL, LONG_VERSION},
+	{"all", no_argument, NULL, LONG_ALL},
+	{"client", required_argument, NULL, LONG_CLIENT},
+	{"frames", required_argument, NULL, LONG_FRAMES},
+	{"verbose", no_argument, NULL, 'v'},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+
+/* One way to say it all: "pagectl: <what> '<argument>'; try pagectl --help". */
+static int usage(const char *what, const char *argument)
+{
+	fprintf(stderr, "pagectl: %s '%s'; try pagectl --help\n", what, argument);
+	return PAGECTL_USAGE;
+}
+
+/* A decimal number from 1 to max, all of text. */
+static int parse_number(const char *option, const char *text, uint64_t max, uint64_t *ret_value)
+{
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	if (!isdigit((unsigned char)text[0]) || *end || errno || value < 1 || value > max) {
+		fprintf(stderr,
+			"pagectl: %s '%s' is not a number from 1 to %llu; try pagectl --help\n",
+			option, text, (unsigned long long)max);
+		return PAGECTL_USAGE;
+	}
+	*ret_value = value;
+	return PAGECTL_OK;
+}
+
+static int take_operand(struct pagectl *ctl, const char *text)
+{
+	const struct command *command = command_find(text);
+
+	if (!ctl->command && !command)
+		return usage("unknown command", text);
+	if (!ctl->command) {
+		ctl->command = command;
+		return PAGECTL_OK;
+	}
+	if (ctl->command->run || ctl->want_help) /* only help takes one */
+		return usage("unexpected argument", text);
+	if (!command)
+		return usage("unknown command", text);
+	ctl->command = command;
+	ctl->want_help = true;
+	return PAGECTL_OK;
+}
+
+static int take_option(struct pagectl *ctl, int option, uint32_t *seen)
+{
+	uint64_t value = 0;
+	int r = PAGECTL_OK;
+
+	if (option == LONG_SOCKET) {
+		ctl->socket = optarg;
+	} else if (option == LONG_RUNTIME_DIR) {
+		ctl->runtime_dir = optarg;
+	} else if (option == LONG_JSON) {
+		ctl->want_json = true;
+	} else if (option == LONG_VERSION) {
+		ctl->want_version = true;
+	} else if (option == 'h') {
+		ctl->want_help = true;
+	} else if (option == LONG_ALL) {
+		ctl->want_all = true;
+		*seen |= OPTION_ALL;
+	} else if (option == 'v') {
+		ctl->want_verbose = true;
+		*seen |= OPTION_VERBOSE;
+	} else if (option == LONG_CLIENT) {
+		r = parse_number("--client", optarg, SHM_MAX_CLIENTS, &value);
+		ctl->client = (client_id)value;
+		*seen |= OPTION_CLIENT;
+	} else {
+		r = parse_number("--frames", optarg, UINT32_MAX, &ctl->n_frames);
+		*seen |= OPTION_FRAMES;
+	}
+	return r;
+}
+
+/* Is what was given complete, and meant for this command? */
+static int judge(struct pagectl *ctl, uint32_t seen)
+{
+	static const struct {
+		uint32_t option;
+		const char *name;
+	} names[] = {
+		{OPTION_ALL, "--all"},
+		{OPTION_CLIENT, "--client"},
+		{OPTION_FRAMES, "--frames"},
+		{OPTION_VERBOSE, "--verbose"},
+	};
+
+	if (ctl->want_version)
+		return PAGECTL_OK;
+	if (ctl->command && !ctl->command->run && !ctl->want_help) {
+		ctl->command = NULL; /* plain `pagectl help` */
+		ctl->want_help = true;
+	}
+	if (ctl->want_help)
+		return PAGECTL_OK;
+	if (!ctl->command) {
+		fputs("pagectl: no command; try pagectl --help\n", stderr);
+		return PAGECTL_USAGE;
+	}
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (seen & ~ctl->command->options & names[i].option) {
+			fprintf(stderr, "pagectl: %s takes no '%s'; try pagectl %s --help\n",
+				ctl->command->name, names[i].name, ctl->command->name);
+			return PAGECTL_USAGE;
+		}
+	if ((ctl->command->options & OPTION_FRAMES) && !ctl->n_frames) {
+		fprintf(stderr, "pagectl: %s needs --frames N; try pagectl %s --help\n",
+			ctl->command->name, ctl->command->name);
+		return PAGECTL_USAGE;
+	}
+	if (ctl->socket && ctl->runtime_dir) {
+		fputs("pagectl: --socket and --runtime-dir exclude each other; try pagectl "
+		      "--help\n",
+		      stderr);
+		return PAGECTL_USAGE;
+	}
+	return PAGECTL_OK;
+}
+
+int options_parse(struct pagectl *ctl, int argc, char **argv)
+{
+	uint32_t seen = 0;
+	int r = PAGECTL_OK;
+
+	/* '-': operands come in order, as option 1; ':': a missing value is told apart. */
+	for (int option; r == PAGECTL_OK;) {
+		char letter[3] = "-?";
+
+		option = getopt_long(argc, argv, "-:hv", long_options, NULL);
+		if (option == -1)
+			break;
+		letter[1] = (char)(optopt > 0 && optopt < 128 ? optopt : '?');
+		if (option == 1)
+			r = take_operand(ctl, optarg);
+		else if (option == ':')
+			r = usage("a value is missing after", argv[optind - 1]);
+		else if (option == '?' && !strncmp(argv[optind - 1], "--", 2))
+			r = usage("unknown option", argv[optind - 1]);
+		else if (option == '?')
+			r = usage("unknown option", letter);
+		else
+			r = take_option(ctl, option, &seen);
+	}
+	while (r == PAGECTL_OK && optind < argc) /* after "--" */
+		r = take_operand(ctl, argv[optind++]);
+	return r == PAGECTL_OK ? judge(ctl, seen) : r;
+}

@@ -1,0 +1,98 @@
+/* pagectl/show_zones.c - zones as /proc/buddyinfo and /proc/pagetypeinfo show them.
+ *
+ * The types are shown as the kernel orders them, with our Hole last: free frames that have no
+ * memory behind them yet. */
+#include "pagectl/human.h"
+#include "pagectl/json.h"
+#include "pagectl/pagectl.h"
+#include "pagectl/table.h"
+
+static const enum migratetype types[] = {MIGRATE_UNMOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_HOLE};
+#define N_TYPES (sizeof(types) / sizeof(types[0]))
+static_assert(N_TYPES == MIGRATE_TYPES, "every migratetype is shown");
+
+static void print_blocks(const struct shm_zone *zone, uint32_t page_shift)
+{
+	static const struct table_column columns[] = {
+		{.title = "order"},       {.title = "block"}, {.title = "Unmovable"},
+		{.title = "Reclaimable"}, {.title = "Hole"},  {.title = "free"},
+	};
+	struct table table;
+
+	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	for (uint32_t order = 0; order < ORDER_COUNT; order++) {
+		uint64_t blocks = 0;
+
+		table_cell(&table, "%u", order);
+		table_cell(&table, "%s", human_size_short(UINT64_C(1) << (order + page_shift)).s);
+		for (uint32_t i = 0; i < N_TYPES; i++) {
+			table_cell(&table, "%u", zone->nr_blocks[order][types[i]]);
+			blocks += zone->nr_blocks[order][types[i]];
+		}
+		table_cell(&table, "%s", human_size_short(blocks << (order + page_shift)).s);
+	}
+	table_print(&table, table_terminal_width(), stdout);
+	table_done(&table);
+}
+
+static void print_zone(const struct shm_zone *zone, uint32_t page_shift)
+{
+	printf("Zone %s: frames %u to %u\n", human_clean(zone->name, sizeof(zone->name)).s,
+	       zone->start_pfn, zone->end_pfn ? zone->end_pfn - 1 : 0);
+	printf("  pages free %llu, of them holes %llu\n", (unsigned long long)zone->nr_free,
+	       (unsigned long long)zone->nr_hole);
+	printf("        min %llu  low %llu  high %llu  managed %llu (%s)\n",
+	       (unsigned long long)zone->watermark_min, (unsigned long long)zone->watermark_low,
+	       (unsigned long long)zone->watermark_high, (unsigned long long)zone->managed,
+	       human_size(zone->managed << page_shift).s);
+	print_blocks(zone, page_shift);
+}
+
+static json_t *zone_json(const struct shm_zone *zone)
+{
+	json_t *object = json_object(), *blocks = json_object();
+
+	json_put_text(object, "name", zone->name, sizeof(zone->name));
+	json_put_number(object, "start_pfn", zone->start_pfn);
+	json_put_number(object, "end_pfn", zone->end_pfn);
+	json_put_number(object, "managed", zone->managed);
+	json_put_number(object, "free", zone->nr_free);
+	json_put_number(object, "hole", zone->nr_hole);
+	json_put_number(object, "min", zone->watermark_min);
+	json_put_number(object, "low", zone->watermark_low);
+	json_put_number(object, "high", zone->watermark_high);
+	for (uint32_t i = 0; i < N_TYPES; i++) {
+		json_t *orders = json_array();
+
+		for (uint32_t order = 0; order < ORDER_COUNT; order++)
+			json_array_append_new(orders,
+					      json_integer(zone->nr_blocks[order][types[i]]));
+		json_object_set_new(blocks, migratetype_name(types[i]), orders);
+	}
+	json_object_set_new(object, "free_blocks", blocks);
+	return object;
+}
+
+int show_zones(struct pagectl *ctl)
+{
+	const struct shm_meta_header *header = ctl->view.header;
+	json_t *root = json_new(), *zones = json_array();
+
+	json_put_number(root, "page_size", UINT64_C(1) << header->page_shift);
+	json_object_set_new(root, "zones", zones);
+	for (uint32_t i = 0; i < header->nr_zones && i < SHM_MAX_ZONES; i++) {
+		struct shm_zone zone = ctl->view.zones[i];
+
+		if (ctl->want_json) {
+			json_array_append_new(zones, zone_json(&zone));
+			continue;
+		}
+		if (i)
+			putchar('\n');
+		print_zone(&zone, header->page_shift);
+	}
+	if (ctl->want_json)
+		return json_print(root);
+	json_decref(root);
+	return PAGECTL_OK;
+}

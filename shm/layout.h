@@ -1,0 +1,381 @@
+/* shm/layout.h - what lies where in META, STATE and CTL.
+ *
+ * Split by writer, because a writer is the unit of trust:
+ *   META    the daemon writes, everybody reads      header, zones, clients, caches, counters,
+ * pageblocks, heads, mem_map STATE   the daemon writes, nobody else sees it  client records, lanes,
+ * saved tops, the redo journal, edges CTL     one per client, both write              bottoms and
+ * slots of its magazines; to the daemon hostile input DATA    the clients write the frames; the
+ * daemon never dereferences it
+ *
+ * All is offsets, pfns and fixed-width integers; a field that two processes may touch at once is
+ * one aligned 4- or 8-byte word and goes through shm/access.h. What is read from META by a client
+ * is trusted, what is read from CTL by the daemon is copied once, checked, then used (I10).
+ *
+ *   META  +----------------------+ 0
+ *         | header               | 4 KiB
+ *         | zones     8 x 1 KiB  |
+ *         | counters             | one page of 64-bit words, in the order of counters.def
+ *         | clients 1024 x 256 B | public half of a client: who, how much
+ *         | caches  1024 x 256 B |
+ *         | pageblocks           | one byte each: enum migratetype, HOLE until committed
+ *         | heads                | per client 48 KiB: 64 threads x 11 magazines x 64 B and padding
+ *         | mem_map              | 16 bytes per frame
+ *         +----------------------+
+ *
+ * META and STATE are sparse: a page is given memory (fallocate, so that a full tmpfs is an error
+ * and no signal) before its first store. The parts that are small or needed by all are committed at
+ * creation, a client's heads and STATE when it attaches, the mem_map of a maximum-order block when
+ * that block is first split (META_MAP in daemon/core/pool.h).
+ *
+ * A change of any struct here is a new SHM_LAYOUT_VERSION; tests/abi holds the offsets. */
+#ifndef SHM_LAYOUT_H
+#define SHM_LAYOUT_H
+#include "shm/page.h"
+
+#include <stddef.h>
+
+#define SHM_META_MAGIC UINT64_C(0x4154454d44454750)  /* "PGEDMETA" */
+#define SHM_STATE_MAGIC UINT64_C(0x5453454454415453) /* "STATEDST" */
+#define SHM_CTL_MAGIC UINT64_C(0x4c54434445474150)   /* "PAGEDCTL" */
+#define SHM_LAYOUT_VERSION 1u
+
+/* Each a bound on a table in shared memory: lower refuses users earlier, higher costs address space
+ * (not memory). */
+#define SHM_MAX_CLIENTS 1024u
+#define SHM_MAX_CACHES 1024u
+#define SHM_MAX_ZONES 8u
+#define SHM_MAX_THREADS 64u
+#define SHM_MAX_LANES 64u
+#define SHM_MAX_EDGES 65536u
+#define SHM_NAME_BYTES 32u /* of a client, a cache, a zone, an instance: 31 bytes and a NUL */
+#define SHM_TEXT_BYTES 256u
+#define SHM_PAGE 4096u /* alignment of the parts; not the frame size */
+
+/* A pageblock's type; also the free lists. HOLE is not committed: its frames are free, but not
+ * before a commit. */
+#define MIGRATETYPES(X)                                                                            \
+	X(HOLE, "Hole")                                                                            \
+	X(UNMOVABLE, "Unmovable")                                                                  \
+	X(RECLAIMABLE, "Reclaimable")
+enum migratetype {
+#define X(name, text) MIGRATE_##name,
+	MIGRATETYPES(X)
+#undef X
+		MIGRATE_TYPES
+};
+const char *migratetype_name(enum migratetype type);
+
+enum shm_backing { SHM_BACKING_POSIX = 1, SHM_BACKING_MEMFD = 2 };
+enum shm_hugepages { SHM_HUGEPAGES_NEVER = 0, SHM_HUGEPAGES_AUTO = 1, SHM_HUGEPAGES_ALWAYS = 2 };
+
+/* Magazines of a thread: hot and cold for order 0, then one for each order 1 to 9. */
+enum {
+	MAGAZINE_HOT = 0,
+	MAGAZINE_COLD = 1,
+	MAGAZINE_ORDER_1 = 2,
+	MAGAZINE_COUNT = 11,
+	MAGAZINE_ORDER_MAX = 9,
+};
+
+struct shm_meta_header {
+	uint64_t magic;             /*   0 */
+	uint32_t version;           /*   8 SHM_LAYOUT_VERSION */
+	uint32_t page_shift;        /*  12 log2 of the frame size: 12, 14 or 16 */
+	uint64_t instance_id;       /*  16 random; the same in STATE and in every CTL */
+	uint64_t epoch;             /*  24 raised by each server that takes the segment over */
+	uint64_t meta_bytes;        /*  32 */
+	uint64_t state_bytes;       /*  40 */
+	uint64_t data_bytes;        /*  48 nr_frames << page_shift */
+	uint32_t nr_frames;         /*  56 */
+	uint32_t nr_zones;          /*  60 */
+	uint32_t max_clients;       /*  64 SHM_MAX_CLIENTS and so on, as the creator was built */
+	uint32_t max_threads;       /*  68 */
+	uint32_t max_caches;        /*  72 */
+	uint32_t nr_counters;       /*  76 */
+	uint64_t zones_offset;      /*  80 */
+	uint64_t counters_offset;   /*  88 */
+	uint64_t clients_offset;    /*  96 */
+	uint64_t caches_offset;     /* 104 */
+	uint64_t pageblocks_offset; /* 112 */
+	uint64_t heads_offset;      /* 120 */
+	uint64_t map_offset;        /* 128 */
+	uint32_t backing;           /* 136 enum shm_backing, in force */
+	uint32_t hugepages;         /* 140 enum shm_hugepages, as configured */
+	uint32_t daemon_pid;        /* 144 */
+	uint32_t daemon_version;    /* 148 PAGECLIENT_VERSION of the server */
+	uint64_t started_ns;        /* 152 CLOCK_REALTIME */
+	uint32_t generation;       /* 160 the generation clock: one a tick and one a reclaim pass */
+	uint32_t reserved0;        /* 164 */
+	uint64_t meta_used_bytes;  /* 168 memory given to META, STATE and all CTLs so far */
+	uint64_t state_used_bytes; /* 176 */
+	uint64_t ctl_used_bytes;   /* 184 */
+	uint64_t map_used_bytes;   /* 192 the part of meta_used_bytes that is mem_map */
+	uint64_t committed_frames; /* 200 */
+	char instance[SHM_NAME_BYTES]; /* 208 */
+	char limit[SHM_TEXT_BYTES];    /* 240 why the last commit failed, "" if none did */
+	char cgroup[SHM_TEXT_BYTES];   /* 496 the cgroup that pays, "" where there is none */
+};
+static_assert(sizeof(struct shm_meta_header) == 752, "layout");
+static_assert(offsetof(struct shm_meta_header, instance) == 208, "layout");
+
+struct shm_zone {
+	char name[SHM_NAME_BYTES]; /*  0 */
+	uint32_t start_pfn;        /* 32 */
+	uint32_t end_pfn;          /* 36 one past the last */
+	uint64_t managed;          /* 40 frames, all but RESERVED and BAD */
+	uint64_t nr_free;          /* 48 frames in FREE blocks, holes included */
+	uint64_t nr_hole;          /* 56 the part of nr_free that is not committed */
+	uint64_t watermark_min;    /* 64 frames */
+	uint64_t watermark_low;    /* 72 */
+	uint64_t watermark_high;   /* 80 */
+	uint64_t reserved[5];      /* 88 */
+	uint32_t nr_blocks[ORDER_COUNT][MIGRATE_TYPES]; /* 128 FREE blocks per order and list */
+	uint8_t pad[1024 - 128 - 4 * ORDER_COUNT * MIGRATE_TYPES];
+};
+static_assert(sizeof(struct shm_zone) == 1024, "layout");
+
+enum shm_client_state { SHM_CLIENT_FREE, SHM_CLIENT_ATTACHED, SHM_CLIENT_AWAY, SHM_CLIENT_DYING };
+
+struct shm_client {                /* in META: what everybody may know of a client */
+	uint32_t state;            /*   0 enum shm_client_state */
+	uint32_t id;               /*   4 */
+	uint32_t pid;              /*   8 as the daemon sees it */
+	uint32_t uid;              /*  12 */
+	uint32_t gid;              /*  16 */
+	uint32_t nr_threads;       /*  20 threads with magazines */
+	char name[SHM_NAME_BYTES]; /*  24 */
+	uint64_t attached_ns;      /*  56 CLOCK_REALTIME */
+	uint64_t nr_owned;         /*  64 frames OWNED by it, magazines included */
+	uint64_t nr_shared;        /*  72 frames it has an edge of */
+	uint64_t nr_magazine;  /*  80 the part of nr_owned that lay in magazines when last looked */
+	uint64_t nr_bad_free;  /*  88 frees refused: twice, foreign, wrong order */
+	uint64_t nr_hostile;   /*  96 lies found in its CTL */
+	uint64_t min;          /* 104 frames */
+	uint64_t low;          /* 112 */
+	uint64_t high;         /* 120 */
+	uint64_t max;          /* 128 */
+	uint64_t nr_stall;     /* 136 requests that had to wait for reclaim */
+	uint64_t nr_oom;       /* 144 requests that failed for want of frames */
+	uint64_t nr_reclaimed; /* 152 frames taken back: drained or shrunk */
+	uint32_t level;        /* 160 enum pageclient_level */
+	uint32_t nr_caches;    /* 164 */
+	uint32_t flags;        /* 168 HELLO_* */
+	uint32_t max_threads;  /* 172 */
+	uint64_t reserved[10]; /* 176 */
+};
+static_assert(sizeof(struct shm_client) == 256, "layout");
+
+enum shm_cache_state {
+	SHM_CACHE_FREE,
+	SHM_CACHE_READY,
+	SHM_CACHE_BUSY,
+	SHM_CACHE_OPEN /* breaker */
+};
+
+struct shm_cache {
+	uint32_t state;            /*   0 enum shm_cache_state */
+	uint32_t client;           /*   4 */
+	uint32_t id;               /*   8 the client's own number */
+	uint32_t seeks;            /*  12 */
+	uint32_t batch;            /*  16 objects */
+	uint32_t nr_missed;        /*  20 deadlines missed in a row */
+	char name[SHM_NAME_BYTES]; /*  24 */
+	uint64_t nr_objects;       /*  56 freeable, as count() said last */
+	uint64_t nr_frames;   /*  64 estimate: nr_objects times frames that came back per object so
+				 far (1 at first) */
+	uint64_t nr_scanned;  /*  72 objects */
+	uint64_t nr_freed;    /*  80 objects that scan() said it freed */
+	uint64_t nr_returned; /*  88 frames that really came back */
+	uint64_t nr_deferred; /*  96 objects not scanned yet that should have been */
+	uint64_t nr_upcalls;  /* 104 */
+	uint64_t nr_timeouts; /* 112 */
+	uint64_t latency_ns;  /* 120 of the last upcall */
+	uint64_t latency_max_ns;   /* 128 */
+	uint64_t rebuild_ns;       /* 136 per frame, declared */
+	uint64_t breaker_until_ns; /* 144 CLOCK_MONOTONIC */
+	uint64_t registered_ns;    /* 152 CLOCK_REALTIME */
+	uint64_t reserved[12];     /* 160 */
+};
+static_assert(sizeof(struct shm_cache) == 256, "layout");
+
+/* The half of a magazine that the client can read but not forge. Its first 16 bytes are struct
+ * pageclient_head_v1. */
+struct shm_head {
+	uint64_t top;         /*  0 the daemon's end */
+	uint64_t high;        /*  8 the owner pushes no further; follows demand */
+	uint64_t bottom_seen; /* 16 the owner's end when the daemon last looked; for display */
+	uint32_t capacity;    /* 24 slots in the ring in force, a power of two */
+	uint32_t batch;       /* 28 frames of a first refill */
+	uint32_t high_base;   /* 32 high before it follows demand */
+	uint16_t scale;       /* 36 the next refill is batch << scale, 0 to 5 */
+	uint16_t idle;        /* 38 ticks that neither end has moved */
+	uint64_t nr_granted;  /* 40 frames, ever */
+	uint64_t nr_stolen;   /* 48 frames, ever: drained or stolen */
+	uint64_t streak;      /* 56 frames granted since the last drain: what high grows towards */
+};
+static_assert(sizeof(struct shm_head) == 64, "layout");
+
+#define SHM_THREAD_HEADS_BYTES 768u /* 11 heads of 64 bytes, padded to a multiple of 256 */
+#define SHM_CLIENT_HEADS_BYTES (SHM_MAX_THREADS * SHM_THREAD_HEADS_BYTES)
+static_assert(SHM_THREAD_HEADS_BYTES >= MAGAZINE_COUNT * sizeof(struct shm_head), "layout");
+static_assert(SHM_CLIENT_HEADS_BYTES % SHM_PAGE == 0, "heads are committed by pages");
+
+/* Where top and bottom start, so that neither ever meets 0 or wraps. Compared by signed difference
+ * only. */
+#define MAGAZINE_INDEX_START (UINT64_C(1) << 63)
+
+/* --- STATE
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+enum shm_record_status { SHM_RECORD_FREE, SHM_RECORD_ATTACHED, SHM_RECORD_DYING };
+
+struct shm_record {
+	uint64_t reserved0;        /*  0 */
+	uint64_t token[2];         /*  8 what a Resume must show */
+	uint32_t pid;              /* 24 */
+	uint32_t uid;              /* 28 */
+	uint32_t gid;              /* 32 */
+	uint32_t max_threads;      /* 36 */
+	uint64_t pid_start;        /* 40 start time in clock ticks, from /proc/PID/stat */
+	uint64_t ctl_dev;          /* 48 of the CTL, checked when a Resume carries it */
+	uint64_t ctl_ino;          /* 56 */
+	uint64_t max_frames;       /* 64 the client's own limit, 0 for none */
+	uint64_t threads;          /* 72 bit t: thread t has magazines */
+	uint32_t flags;            /* 80 HELLO_* */
+	uint32_t reserved1;        /* 84 */
+	char name[SHM_NAME_BYTES]; /* 88 */
+	uint64_t reserved[17];     /* 120 */
+};
+static_assert(sizeof(struct shm_record) == 256, "layout");
+
+struct shm_lane { /* the last request of one lane that changed something, and what was answered */
+	uint64_t seq;    /* 0 */
+	uint64_t result; /* 8 */
+};
+
+struct shm_state_client {
+	struct shm_record record;
+	struct shm_lane lanes[SHM_MAX_LANES];                 /*  256 */
+	uint64_t saved_top[SHM_MAX_THREADS * MAGAZINE_COUNT]; /* 1280 0: no claim is under way */
+	uint8_t pad[8192 - 1280 - 8 * SHM_MAX_THREADS * MAGAZINE_COUNT];
+};
+static_assert(sizeof(struct shm_state_client) == 8192, "layout");
+
+/* A reference of a client to a SHARED frame. pfn_gen 0 with client 0 is a free entry. */
+struct shm_edge {
+	uint64_t frame;  /* 0 pfn << 32 | gen */
+	uint64_t client; /* 8 0: free */
+};
+
+/* One entry of the redo journal: an 8-byte value and the 8-byte word that it goes to. */
+struct shm_journal_item {
+	uint64_t where; /* 0 kind << 56 | index, see daemon/core/journal.h */
+	uint64_t value; /* 8 */
+};
+/* One grant or one chunk of a steal is one journal: n_max words, and the few items beside them. */
+#define SHM_GRANT_MAX 4096u
+#define SHM_JOURNAL_ITEMS (SHM_GRANT_MAX + 64u)
+
+struct shm_state_header {
+	uint64_t magic;          /*  0 */
+	uint32_t version;        /*  8 */
+	uint32_t max_clients;    /* 12 */
+	uint64_t instance_id;    /* 16 */
+	uint64_t state_bytes;    /* 24 */
+	uint64_t journal_offset; /* 32 */
+	uint64_t edges_offset;   /* 40 */
+	uint64_t clients_offset; /* 48 */
+	uint64_t status_offset; /* 56 of all clients' enum shm_record_status, a word each: one store
+				   commits */
+	uint64_t recoveries; /* 64 begun and not finished; 3 in a row: the segment is put aside */
+};
+static_assert(sizeof(struct shm_state_header) == 72, "layout");
+
+struct shm_journal {
+	uint64_t n; /* 0: idle; the store of n commits */
+	uint64_t reserved;
+	struct shm_journal_item item[SHM_JOURNAL_ITEMS];
+};
+
+/* --- CTL
+ * ---------------------------------------------------------------------------------------------------------
+ */
+
+struct shm_ctl_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t max_threads;
+	uint64_t instance_id;
+	uint64_t ctl_bytes;
+	uint32_t client;
+	uint32_t reserved;
+};
+
+/* Slots: hot starts at 1 Ki and may double to 256 Ki in place; cold has 4 Ki; order k has max(64,
+ * 4096 >> k). */
+#define SHM_HOT_SLOTS_FIRST 1024u
+#define SHM_HOT_SLOTS_MAX 262144u
+#define SHM_COLD_SLOTS 4096u
+#define SHM_BOTTOM_STRIDE 64u /* one cache line each: the owner writes it at every pop and push */
+
+#define SHM_CTL_THREADS_OFFSET SHM_PAGE /* the header has the first page */
+#define SHM_CTL_BOTTOMS_BYTES 4096u
+#define SHM_CTL_SMALL_SLOTS_BYTES 20480u /* orders 1 to 9, one after the other */
+#define SHM_CTL_COLD_SLOTS_BYTES (SHM_COLD_SLOTS * 4u)
+#define SHM_CTL_HOT_SLOTS_BYTES (SHM_HOT_SLOTS_MAX * 4u)
+#define SHM_CTL_THREAD_BYTES                                                                       \
+	(SHM_CTL_BOTTOMS_BYTES + SHM_CTL_SMALL_SLOTS_BYTES + SHM_CTL_COLD_SLOTS_BYTES +            \
+	 SHM_CTL_HOT_SLOTS_BYTES)
+
+/* --- sizes
+ * -------------------------------------------------------------------------------------------------------
+ */
+
+/* Fills the sizes and offsets of a header for nr_frames frames and nr_counters counters. Everything
+ * else is left. */
+void shm_meta_plan(struct shm_meta_header *header, uint32_t nr_frames, uint32_t page_shift);
+void shm_state_plan(struct shm_state_header *header);
+
+/* Slots that the ring of magazine starts with, and the most that it may have. */
+uint32_t magazine_slots_first(uint32_t magazine);
+uint32_t magazine_slots_max(uint32_t magazine);
+
+/* Order of the blocks in a magazine: 0 for hot and cold. */
+static inline order_t magazine_order(uint32_t magazine)
+{
+	return magazine <= MAGAZINE_COLD ? 0 : magazine - MAGAZINE_COLD;
+}
+
+/* The most frames of one grant or one chunk of a steal, and the most that high may become: with
+ * 2 * (high_max + n_max) + 2 <= capacity a whole claim and a grant never meet. */
+static inline uint32_t magazine_n_max(uint32_t capacity)
+{
+	return capacity / 8 < SHM_GRANT_MAX ? capacity / 8 : SHM_GRANT_MAX;
+}
+
+static inline uint32_t magazine_high_max(uint32_t capacity)
+{
+	return capacity / 8 * 3 - 1;
+}
+
+/* Byte offsets: of a magazine's head in META from the client's heads, of its bottom and slots in
+ * CTL from the start. */
+static inline uint64_t shm_head_offset(uint32_t thread, uint32_t magazine)
+{
+	return (uint64_t)thread * SHM_THREAD_HEADS_BYTES + magazine * sizeof(struct shm_head);
+}
+
+static inline uint64_t shm_ctl_bytes(uint32_t max_threads)
+{
+	return SHM_CTL_THREADS_OFFSET + (uint64_t)max_threads * SHM_CTL_THREAD_BYTES;
+}
+
+static inline uint64_t shm_ctl_bottom_offset(uint32_t thread, uint32_t magazine)
+{
+	return SHM_CTL_THREADS_OFFSET + (uint64_t)thread * SHM_CTL_THREAD_BYTES +
+	       magazine * SHM_BOTTOM_STRIDE;
+}
+uint64_t shm_ctl_slots_offset(uint32_t thread, uint32_t magazine);
+
+#endif

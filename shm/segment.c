@@ -1,0 +1,445 @@
+/* shm/segment.c - files of shared memory: made, adopted, given memory.
+ *
+ * A name lives in /dev/shm, where anybody may make files: so a part is created with O_EXCL, and one
+ * that exists is believed only if nobody else can have made or linked it. Every shortage is met in
+ * a system call that can say so (fallocate, MADV_POPULATE_WRITE), never in a store: a store into a
+ * page that a full tmpfs cannot give is a SIGBUS. The text of an error names the object, so that
+ * who reads it needs no second question. */
+#include "shm/segment.h"
+
+#include "paged/bits.h"
+#include "paged/check.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/falloc.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
+#ifndef MADV_COLLAPSE
+#define MADV_COLLAPSE 25 /* Linux 6.1 */
+#endif
+
+#define SHM_DIR "/dev/shm" /* where shm_open() puts its names */
+#define PART_NAME_BYTES 96
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+
+/* One huge page, and what is mapped at a time. Lower: no huge page fits. Higher: the daemon's
+ * resident memory shows the block while it is populated. */
+#define COMMIT_CHUNK (UINT64_C(2) << 20)
+
+/* Names tried by segment_put_aside() within one second; more would hide that something is wrong. */
+#define PUT_ASIDE_TRIES 16u
+
+__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
+							const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	if (text_bytes)
+		(void)vsnprintf(text, text_bytes, format, arguments);
+	va_end(arguments);
+	return r;
+}
+
+const char *shm_part_name(enum shm_part part)
+{
+	static const char *const names[] = {
+		[SHM_PART_META] = "meta", [SHM_PART_STATE] = "state", [SHM_PART_DATA] = "data"};
+
+	PAGED_CHECK(part <= SHM_PART_DATA);
+	return names[part];
+}
+
+/* "/paged-<instance>-<part>"; an instance has at most 31 bytes, so it always fits. */
+static void part_name(const char *instance, enum shm_part part, char ret_name[PART_NAME_BYTES])
+{
+	int n = snprintf(ret_name, PART_NAME_BYTES, "/paged-%s-%s", instance, shm_part_name(part));
+
+	PAGED_CHECK(n > 0 && n < PART_NAME_BYTES);
+}
+
+/* --- making --------------------------------------------------------------------------------- */
+
+static int create_posix(const char *name, uint64_t bytes, int *ret_fd, char *text,
+			size_t text_bytes)
+{
+	int fd = shm_open(name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0) {
+		r = -errno;
+		return refuse(r, text, text_bytes, SHM_DIR "%s cannot be made: %s", name,
+			      strerror(-r));
+	}
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)bytes) < 0) {
+		r = -errno;
+		(void)shm_unlink(name);
+		(void)close(fd);
+		return refuse(r, text, text_bytes, SHM_DIR "%s cannot have %llu bytes: %s", name,
+			      (unsigned long long)bytes, strerror(-r));
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+/* name without its leading slash shows up in /proc/PID/maps. */
+static int create_memfd(const char *name, uint64_t bytes, int *ret_fd, char *text,
+			size_t text_bytes)
+{
+	int fd = memfd_create(name + 1, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int r;
+
+	if (fd < 0) {
+		r = -errno;
+		return refuse(r, text, text_bytes, "memfd %s cannot be made: %s", name + 1,
+			      strerror(-r));
+	}
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, SEALS) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return refuse(r, text, text_bytes, "memfd %s cannot have %llu bytes: %s", name + 1,
+			      (unsigned long long)bytes, strerror(-r));
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int segment_create(enum shm_backing backing, const char *instance, enum shm_part part,
+		   uint64_t bytes, int *ret_fd, char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+
+	part_name(instance, part, name);
+	if (bytes == 0 || bytes > INT64_MAX)
+		return refuse(-EINVAL, text, text_bytes, "%s cannot have %llu bytes", name + 1,
+			      (unsigned long long)bytes);
+	if (backing == SHM_BACKING_MEMFD)
+		return create_memfd(name, bytes, ret_fd, text, text_bytes);
+	return create_posix(name, bytes, ret_fd, text, text_bytes);
+}
+
+/* --- adopting ------------------------------------------------------------------------------- */
+
+static int refuse_foreign(const char *name, const struct stat *st, char *text, size_t text_bytes)
+{
+	return refuse(-EPERM, text, text_bytes,
+		      SHM_DIR "%s is not ours: %s, owner uid %u, mode %04o, %lu link(s); "
+			      "expected a file of uid %u, mode 0600, one link: remove it or choose "
+			      "another --instance",
+		      name, S_ISREG(st->st_mode) ? "a file" : "no regular file", st->st_uid,
+		      st->st_mode & 07777u, (unsigned long)st->st_nlink, geteuid());
+}
+
+static bool is_ours(const struct stat *st)
+{
+	return S_ISREG(st->st_mode) && st->st_uid == geteuid() && (st->st_mode & 07777) == 0600 &&
+	       st->st_nlink == 1;
+}
+
+/* shm_open() failed: if the name is there, say whose it is. */
+static int refuse_unopened(const char *name, int r, char *text, size_t text_bytes)
+{
+	char path[sizeof(SHM_DIR) + PART_NAME_BYTES];
+	struct stat st;
+
+	if (r == -ENOENT)
+		return refuse(r, text, text_bytes, SHM_DIR "%s does not exist", name);
+	(void)snprintf(path, sizeof(path), SHM_DIR "%s", name);
+	if (lstat(path, &st) == 0 && !is_ours(&st))
+		return refuse_foreign(name, &st, text, text_bytes);
+	return refuse(r, text, text_bytes, SHM_DIR "%s cannot be opened: %s", name, strerror(-r));
+}
+
+int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_t *ret_bytes,
+		  char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+	struct stat st;
+	int fd;
+	int r;
+
+	part_name(instance, part, name);
+	fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+	if (fd < 0)
+		return refuse_unopened(name, -errno, text, text_bytes);
+	if (fstat(fd, &st) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return refuse(r, text, text_bytes, SHM_DIR "%s: %s", name, strerror(-r));
+	}
+	if (!is_ours(&st)) {
+		(void)close(fd);
+		return refuse_foreign(name, &st, text, text_bytes);
+	}
+	*ret_fd = fd;
+	*ret_bytes = (uint64_t)st.st_size;
+	return 0;
+}
+
+int segment_put_aside(const char *instance, enum shm_part part, char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+	char from[sizeof(SHM_DIR) + PART_NAME_BYTES];
+	char to[sizeof(SHM_DIR) + PART_NAME_BYTES + 48];
+	int r = -EEXIST;
+
+	part_name(instance, part, name);
+	(void)snprintf(from, sizeof(from), SHM_DIR "%s", name);
+	for (unsigned int i = 0; i < PUT_ASIDE_TRIES && r == -EEXIST; i++) {
+		(void)snprintf(to, sizeof(to), "%s.old-%lld%.*s%.*u", from, (long long)time(NULL),
+			       i ? 1 : 0, "-", i ? 1 : 0, i);
+		r = renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) < 0 ? -errno : 0;
+	}
+	if (r)
+		return refuse(r, text, text_bytes, "%s cannot be put aside as %s: %s", from, to,
+			      strerror(-r));
+	return refuse(0, text, text_bytes, "%s", to);
+}
+
+int segment_unlink(const char *instance, enum shm_part part)
+{
+	char name[PART_NAME_BYTES];
+
+	part_name(instance, part, name);
+	return shm_unlink(name) < 0 ? -errno : 0;
+}
+
+int segment_reopen_read_only(int fd, int *ret_fd)
+{
+	char path[64];
+	int copy;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	copy = open(path, O_RDONLY | O_CLOEXEC);
+	if (copy < 0)
+		return -errno;
+	*ret_fd = copy;
+	return 0;
+}
+
+/* --- giving memory -------------------------------------------------------------------------- */
+
+/* The name of the file behind fd as people know it: its path, or "memfd paged-x-data". */
+static void file_name(int fd, char *ret_name, size_t bytes)
+{
+	char link[64];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, ret_name, bytes - 1);
+	(void)snprintf(ret_name + (n > 0 ? n : 0), bytes - (size_t)(n > 0 ? n : 0), "%s",
+		       n > 0 ? "" : "the segment");
+}
+
+/* r says that memory is short; which memory, and what to do? */
+static int refuse_shortage(int fd, uint64_t bytes, int r, char *text, size_t text_bytes)
+{
+	char name[PATH_MAX];
+	struct statfs fs;
+
+	file_name(fd, name, sizeof(name));
+	if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 && strncmp(name, "/memfd:", 7) != 0) {
+		uint64_t unit = (uint64_t)fs.f_bsize;
+
+		return refuse(r, text, text_bytes,
+			      "no room for %llu KiB more in %s: its tmpfs has %llu MiB, %llu KiB "
+			      "free; enlarge it (mount -o remount,size=...) or free some of it",
+			      (unsigned long long)(bytes >> 10), name,
+			      (unsigned long long)(fs.f_blocks * unit >> 20),
+			      (unsigned long long)(fs.f_bavail * unit >> 10));
+	}
+	return refuse(r, text, text_bytes, "no memory for %llu KiB more in %s: %s",
+		      (unsigned long long)(bytes >> 10), name, strerror(-r));
+}
+
+static int allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+	int r;
+
+	do
+		r = fallocate(fd, 0, (off_t)offset, (off_t)bytes) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	return r;
+}
+
+int segment_reserve(int fd, uint64_t offset, uint64_t bytes, char *text, size_t text_bytes)
+{
+	int r;
+
+	if (bytes == 0)
+		return 0;
+	r = allocate(fd, offset, bytes);
+	if (r)
+		return refuse_shortage(fd, bytes, r, text, text_bytes);
+	return 0;
+}
+
+int segment_punch(int fd, uint64_t offset, uint64_t bytes)
+{
+	int r;
+
+	do
+		r = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
+			      (off_t)bytes) < 0
+			    ? -errno
+			    : 0;
+	while (r == -EINTR);
+	return r;
+}
+
+/* Maps `bytes` of fd at an address that is congruent to a huge page: without that the kernel gives
+ * small ones. The reservation around it is *ret_base of *ret_bytes. */
+static int map_aligned(int fd, uint64_t offset, uint64_t bytes, void **ret_base, size_t *ret_bytes,
+		       void **ret_map)
+{
+	size_t whole = bytes + COMMIT_CHUNK;
+	char *base =
+		mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	size_t skip;
+	void *map;
+
+	if (base == MAP_FAILED)
+		return -errno;
+	skip = (size_t)((offset - (uintptr_t)base) & (COMMIT_CHUNK - 1));
+	map = mmap(base + skip, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+		   (off_t)offset);
+	if (map == MAP_FAILED) {
+		int r = -errno;
+
+		(void)munmap(base, whole);
+		return r;
+	}
+	*ret_base = base;
+	*ret_bytes = whole;
+	*ret_map = map;
+	return 0;
+}
+
+/* Returns 0, -EINVAL where the kernel has no MADV_POPULATE_WRITE, or the shortage. */
+static int populate(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages)
+{
+	void *base = NULL, *map = NULL;
+	size_t whole = 0;
+	int r = map_aligned(fd, offset, bytes, &base, &whole, &map);
+
+	if (r)
+		return r;
+	/* Both are hints: where huge pages are off, small ones do. */
+	(void)madvise(map, bytes, MADV_HUGEPAGE);
+	do
+		r = madvise(map, bytes, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
+	while (r == -EINTR);
+	if (r == 0 && hugepages == SHM_HUGEPAGES_ALWAYS)
+		(void)madvise(map, bytes, MADV_COLLAPSE);
+	(void)munmap(base, whole);
+	/* A full tmpfs answers the fault with SIGBUS, which the call turns into EFAULT. */
+	return r == -EFAULT || r == -EHWPOISON ? -ENOSPC : r;
+}
+
+static int commit_chunk(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages)
+{
+	int r = -EINVAL;
+
+	if (hugepages != SHM_HUGEPAGES_NEVER)
+		r = populate(fd, offset, bytes, hugepages);
+	return r == -EINVAL ? allocate(fd, offset, bytes) : r;
+}
+
+int segment_commit(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages,
+		   char *text, size_t text_bytes)
+{
+	for (uint64_t done = 0; done < bytes;) {
+		uint64_t n = bits_min(COMMIT_CHUNK, bytes - done);
+		int r = commit_chunk(fd, offset + done, n, hugepages);
+
+		if (r) {
+			(void)segment_punch(fd, offset, bytes);
+			return refuse_shortage(fd, bytes, r, text, text_bytes);
+		}
+		done += n;
+	}
+	return 0;
+}
+
+/* --- CTL ------------------------------------------------------------------------------------ */
+
+static int ctl_fill(int fd, client_id client, uint32_t max_threads, uint64_t instance_id)
+{
+	struct shm_ctl_header header = {
+		.magic = SHM_CTL_MAGIC,
+		.version = SHM_LAYOUT_VERSION,
+		.max_threads = max_threads,
+		.instance_id = instance_id,
+		.ctl_bytes = shm_ctl_bytes(max_threads),
+		.client = client,
+	};
+	ssize_t n;
+
+	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)header.ctl_bytes) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, SEALS) < 0)
+		return -errno;
+	/* By a system call: where memory is short it fails, and a store would kill. */
+	n = pwrite(fd, &header, sizeof(header), 0);
+	if (n < 0)
+		return -errno;
+	return n == (ssize_t)sizeof(header) ? 0 : -ENOSPC;
+}
+
+int segment_ctl_map(int fd, uint32_t max_threads, void **ret_map)
+{
+	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
+	uint64_t bytes = shm_ctl_bytes(max_threads);
+	struct stat st;
+	void *map;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if ((uint64_t)st.st_size != bytes || (fcntl(fd, F_GET_SEALS) & wanted) != wanted)
+		return -EBADF;
+	map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
+	if (map == MAP_FAILED)
+		return -errno;
+	*ret_map = map;
+	return 0;
+}
+
+int segment_ctl_create(client_id client, uint32_t max_threads, uint64_t instance_id, int *ret_fd,
+		       void **ret_map)
+{
+	char name[32];
+	void *map;
+	int fd;
+	int r;
+
+	PAGED_CHECK(max_threads >= 1 && max_threads <= SHM_MAX_THREADS);
+	(void)snprintf(name, sizeof(name), "paged-ctl-%u", client);
+	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (fd < 0)
+		return -errno;
+	r = ctl_fill(fd, client, max_threads, instance_id);
+	if (r) {
+		(void)close(fd);
+		return r;
+	}
+	r = segment_ctl_map(fd, max_threads, &map);
+	if (r) {
+		(void)close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	*ret_map = map;
+	return 0;
+}

@@ -1,0 +1,12 @@
+/* tests/abi/pair.c - one inlined pair, for tests/abi/run.sh to look at: no lock prefix and no call
+ * but the two slow functions. */
+#include <pageclient/pageclient.h>
+
+void pair(pageclient *client, void *volatile *where);
+void pair(pageclient *client, void *volatile *where)
+{
+	void *frame = pageclient_alloc(client, 0, 0);
+
+	*where = frame;
+	pageclient_free(client, frame, 0);
+}

@@ -1,0 +1,1 @@
+/* tests/support/fixture_session.c - see fixture_session.h. */
