@@ -115,6 +115,7 @@ static int cache_run(const struct pageclient_cache *cache, const struct message_
 	}
 	done.nr_objects = cache_count(cache);
 	done.nr_frames = cache_run_freed(&run);
+	done.thread = thread_index(thread, cache->client);
 	*ret_frames = done.nr_frames;
 	cache_run_end(&run);
 	*ret_done = done;

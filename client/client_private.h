@@ -354,6 +354,8 @@ struct thread *thread_peek(void);
 int thread_init_key(void);
 /* Is this thread inside a callback of client's caches? */
 bool thread_is_scanning(const pageclient *client);
+/* Index of the thread's magazines of client; SHM_MAX_THREADS: it has none. */
+uint32_t thread_index(const struct thread *thread, const pageclient *client);
 /* The calling thread's member, joined if need be. 0 or -ENOMEM. No request is sent. */
 int member_enter(pageclient *client, struct member **ret_member);
 /* Makes member the one that the inline path uses, if C2 lets it. */

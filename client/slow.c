@@ -173,13 +173,15 @@ static int take_any(pageclient *client, struct want *want)
 /* Fills want->frames; want->done says how many with an error too. */
 static int alloc_blocks(pageclient *client, struct want *want)
 {
-	uint64_t deadline = clock_deadline_ns(client->options.alloc_timeout_ms);
+	uint64_t deadline = 0; /* known once it is needed: the clock is not free */
 	int r;
 
 	r = take_any(client, want);
 	for (uint32_t round = 0; round < CLIENT_SHRINK_ROUNDS; round++) {
 		if (r != -EAGAIN || want->shrink == 0 || !(want->flags & PAGECLIENT_MAY_SHRINK))
 			break;
+		if (deadline == 0)
+			deadline = clock_deadline_ns(client->options.alloc_timeout_ms);
 		if (cache_shrink_self(client, want->shrink, deadline) == 0)
 			return error_set(-ENOMEM, "no frames are free and this process's own "
 						  "caches had none to give back");

@@ -167,6 +167,14 @@ static struct member *member_find(struct thread *thread, const pageclient *clien
 	return NULL;
 }
 
+uint32_t thread_index(const struct thread *thread, const pageclient *client)
+{
+	for (const struct member *member = thread->members; member; member = member->next)
+		if (member->client == client)
+			return member->pcp->index;
+	return SHM_MAX_THREADS;
+}
+
 int member_enter(pageclient *client, struct member **ret_member)
 {
 	struct pageclient_fast_v1 *fast = pageclient_fast_v1;

@@ -52,7 +52,7 @@ static int put(struct packer *packer, const void *data, size_t bytes)
 
 static int pack_block(struct packer *packer, uint8_t *data)
 {
-	uint8_t deflated[DEFLATED_BYTES_MAX];
+	uint8_t deflated[DEFLATED_BYTES_MAX] = {0};
 	struct archive_block *block = &packer->blocks[packer->header.nr_blocks];
 	z_stream *stream = &packer->stream;
 	int r;

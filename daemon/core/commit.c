@@ -60,6 +60,20 @@ static bool find_candidate(const struct buddy *buddy, uint32_t zone, order_t ord
 	return buddy_find_hole(buddy, zone, 0, ret_pfn);
 }
 
+/* A part of a pageblock, at the end of a zone, is several holes: one commit is for all of them. */
+static void isolate_pageblock(struct buddy *buddy, pfn_t start)
+{
+	uint64_t end = bits_min((uint64_t)start + PAGEBLOCK_FRAMES, buddy->nr_frames);
+
+	for (uint64_t at = start; at < end;) {
+		struct page_word word = page_get(buddy->map, (pfn_t)at);
+
+		if (word.state == PAGE_FREE && word.flags == 0)
+			buddy_isolate(buddy, (pfn_t)at);
+		at += 1u << word.order;
+	}
+}
+
 bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 		      struct pool_commit *ret_commit)
 {
@@ -79,6 +93,8 @@ bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 				POOL_COMMIT_MAP, pfn & ~((1u << ORDER_MAX) - 1), ORDER_MAX, type};
 		} else {
 			buddy_isolate_part(buddy, pfn, wanted);
+			if (page_get(buddy->map, pfn).order < PAGEBLOCK_ORDER)
+				isolate_pageblock(buddy, pfn & ~(PAGEBLOCK_FRAMES - 1));
 			*ret_commit = (struct pool_commit){
 				.kind = POOL_COMMIT_DATA,
 				.pfn = pfn & ~(PAGEBLOCK_FRAMES - 1),

@@ -177,7 +177,11 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	}
 	count = magazine_count(bottom, head->top);
 	follow_demand(pool, &magazine, bottom == head->top);
-	target = bits_max((uint64_t)head->batch << head->scale, want);
+	/* While the zone is short nobody gets more than a batch ahead of need. */
+	target = pool_nr_free(pool) < pool_watermark_high(pool)
+			 ? head->batch
+			 : (uint64_t)head->batch << head->scale;
+	target = bits_max(target, want);
 	target = bits_min(target, magazine_n_max(head->capacity));
 	if (count >= target) {
 		*ret_count = count;
@@ -206,22 +210,22 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 /* --- the tick ------------------------------------------------------------------------------------
  */
 
-/* A magazine that neither end has moved since the last tick is idle, and high decays by an eighth
- * of what demand had added. */
+/* A magazine whose bottom has not moved for MAGAZINE_IDLE_TICKS is idle: high loses an eighth of
+ * what demand had added with each tick. */
 static void tick_magazine(struct pool *pool, const struct magazine *magazine, uint64_t *count)
 {
 	struct shm_head *head = magazine->head;
 	uint64_t bottom = shm_load(magazine->bottom);
 
-	if (bottom == head->bottom_seen) {
-		if (head->idle < UINT16_MAX)
-			head->idle++;
+	if (bottom != head->bottom_seen)
+		head->idle = 0;
+	else if (head->idle < UINT16_MAX)
+		head->idle++;
+	if (head->idle >= MAGAZINE_IDLE_TICKS) {
 		head->streak -= (head->streak + 7) / 8;
 		if (head->scale > 0)
 			head->scale--;
 		magazine_set_high(pool, magazine);
-	} else {
-		head->idle = 0;
 	}
 	shm_store(&head->bottom_seen, bottom);
 	if (magazine_bottom_is_sane(magazine, bottom, head->top))

@@ -11,6 +11,10 @@
 #define DAEMON_CORE_MAGAZINE_H
 #include "daemon/core/pool_private.h"
 
+/* Lower: a magazine that was filled just before a tick counts as idle. Higher: what lies idle is
+ * found later. */
+#define MAGAZINE_IDLE_TICKS 2u
+
 struct magazine {
 	client_id client;
 	uint32_t thread;

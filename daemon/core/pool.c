@@ -257,11 +257,14 @@ uint64_t pool_available(const struct pool *pool, uint32_t zone)
 
 int pool_shortage(const struct pool *pool, order_t order)
 {
+	if (pool->commit_failed)
+		return POOL_NO_FRAMES;
 	for (uint32_t zone = 0; zone < pool->buddy.nr_zones; zone++)
-		if (pool_available(pool, zone) >= UINT64_C(1) << order && !pool->commit_failed &&
-		    (pool->buddy.zones[zone].nr_hole > 0 || pool->nr_commits > 0))
+		if (pool_available(pool, zone) >= UINT64_C(1) << order &&
+		    pool->buddy.zones[zone].nr_hole > 0)
 			return POOL_NO_COMMIT;
-	return POOL_NO_FRAMES;
+	/* What is being committed is counted nowhere now, but will be free in a moment. */
+	return pool->nr_commits > 0 ? POOL_NO_COMMIT : POOL_NO_FRAMES;
 }
 
 int pool_take_block(struct pool *pool, order_t order, enum migratetype type, pfn_t *ret_pfn)

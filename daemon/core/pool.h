@@ -196,6 +196,9 @@ int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t ma
  * those idle since the tick before last only, if idle_only. Returns how many magazines were
  * claimed. */
 uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only);
+/* Claims up to n_wanted frames of one thread's magazines, hot first. Returns how many seem to be
+ * there; 0 also for a thread or client that does not exist. */
+uint64_t pool_claim_thread(struct pool *pool, client_id client, uint32_t thread, uint64_t n_wanted);
 uint32_t pool_nr_claims(const struct pool *pool);
 uint64_t pool_settle(struct pool *pool); /* frames that came back */
 void pool_unclaim(struct pool *pool);

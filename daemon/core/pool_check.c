@@ -102,8 +102,11 @@ static int check_list(struct audit *audit, uint32_t z, order_t order, enum migra
 	uint32_t n = 0;
 
 	for (; pfn != PFN_NONE && n <= wanted; n++) {
-		struct page_word word = page_get(buddy->map, pfn);
+		struct page_word word;
 
+		if (pfn >= buddy->nr_frames)
+			return broken(audit, "I1: a free list leads out of the map", ", pfn ", pfn);
+		word = page_get(buddy->map, pfn);
 		if (word.state != PAGE_FREE || word.order != order || word.flags ||
 		    buddy_type(buddy, pfn) != type)
 			return broken(audit, "I1: a free list holds what is not a free block of it",
@@ -153,18 +156,28 @@ static int check_zone(struct audit *audit, uint32_t z)
 	return 0;
 }
 
-static void count_edges(struct audit *audit)
+static int count_edges(struct audit *audit)
 {
 	const struct pool *pool = audit->pool;
 
 	for (uint32_t i = 0; i < pool->edge_fresh; i++) {
 		const struct shm_edge *edge = &pool->edges[i];
 		pfn_t pfn = (pfn_t)(edge->frame >> 32);
+		struct page_word word;
 
-		if (edge->client)
-			audit->shared[edge->client] += UINT64_C(1)
-						       << page_get(pool->buddy.map, pfn).order;
+		if (edge->client == 0)
+			continue;
+		if (edge->client > SHM_MAX_CLIENTS ||
+		    pool->client[edge->client].state < CLIENT_ATTACHED)
+			return broken(audit, "I1: an edge of nobody", ", edge ", i);
+		word = pfn < pool->nr_frames ? page_get(pool->buddy.map, pfn)
+					     : (struct page_word){.state = PAGE_TAIL};
+		if (word.state != PAGE_SHARED || word.gen != (uint32_t)edge->frame)
+			return broken(audit, "I1: an edge that names no shared block", ", pfn ",
+				      pfn);
+		audit->shared[edge->client] += UINT64_C(1) << word.order;
 	}
+	return 0;
 }
 
 static int check_owner(struct audit *audit, client_id client)
@@ -176,8 +189,12 @@ static int check_owner(struct audit *audit, client_id client)
 
 	for (pfn_t pfn = slot->owned; pfn != PFN_NONE && n <= audit->blocks[client];
 	     pfn = pool->buddy.map[pfn].next, n++) {
-		struct page_word word = page_get(pool->buddy.map, pfn);
+		struct page_word word;
 
+		if (pfn >= pool->nr_frames)
+			return broken(audit, "I1: an owner's list leads out of the map", ", pfn ",
+				      pfn);
+		word = page_get(pool->buddy.map, pfn);
 		if (word.state != PAGE_OWNED || word.owner != client)
 			return broken(audit, "I1: an owner's list holds what it does not own",
 				      ", pfn ", pfn);
@@ -229,7 +246,7 @@ int pool_check(const struct pool *pool, char *text, uint32_t text_bytes)
 		r = check_zone(&audit, z);
 	if (r)
 		return r;
-	count_edges(&audit);
+	r = count_edges(&audit);
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS && !r; id++) {
 		if (pool->client[id].state < CLIENT_ATTACHED) {
 			if (audit.owned[id] || audit.shared[id])

@@ -100,16 +100,15 @@ uint64_t shrinker_plan(struct shm_cache *cache, uint32_t priority)
 }
 
 /* Frames that the objects left stand for: as many each as came back for each freed so far, 1 until
- * one did. */
+ * one did. Never more than the client has: what came back may have been more than the scan's. */
 static void estimate_frames(struct pool *pool, struct shm_cache *cache)
 {
-	uint64_t objects = cache->nr_objects;
+	uint64_t owned = pool_client(pool, cache->client)->nr_owned;
+	double frames = (double)cache->nr_objects;
 
 	if (cache->nr_freed && cache->nr_returned)
-		objects = (uint64_t)((double)objects * (double)cache->nr_returned /
-				     (double)cache->nr_freed);
-	/* Never more than the client has: what came back may have been more than the scan's. */
-	shm_store(&cache->nr_frames, bits_min(objects, pool_client(pool, cache->client)->nr_owned));
+		frames *= (double)cache->nr_returned / (double)cache->nr_freed;
+	shm_store(&cache->nr_frames, frames < (double)owned ? (uint64_t)frames : owned);
 }
 
 void shrinker_done(struct pool *pool, struct shm_cache *cache, uint64_t asked, uint64_t nr_objects,

@@ -71,18 +71,41 @@ int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t nu
 	return 0;
 }
 
-static void claim_thread(struct pool *pool, client_id client, uint32_t thread, bool idle_only)
+/* Claims up to n_wanted frames of a thread's magazines; returns how many seem to be there. */
+static uint64_t claim_thread(struct pool *pool, client_id client, uint32_t thread, bool idle_only,
+			     uint64_t n_wanted)
 {
+	uint64_t frames = 0;
+
 	for (uint32_t m = 0; m < MAGAZINE_COUNT && pool->n_claims < POOL_MAX_CLAIMS; m++) {
 		struct magazine magazine = magazine_get(pool, client, thread, m);
-
+		struct shm_head *head = magazine.head;
 		/* Only a look: a lie here costs a barrier, and settle looks again. */
-		if (shm_load(magazine.bottom) == magazine.head->top ||
-		    (idle_only && magazine.head->idle < 1) ||
+		uint64_t bottom = shm_load(magazine.bottom);
+		uint64_t n;
+
+		if (frames >= n_wanted)
+			break;
+		if (bottom == head->top || (idle_only && head->idle < MAGAZINE_IDLE_TICKS) ||
 		    *pool_saved_top(pool, client, thread, m))
 			continue;
-		claim(pool, &magazine, UINT32_MAX);
+		/* What we take unasked was not in demand. What the owner asks us to take still
+		 * counts: it comes back for it, and high has to grow until its burst fits. */
+		n = magazine_count(bottom, head->top);
+		n = bits_min(n, ((n_wanted - frames - 1) >> magazine.order) + 1);
+		head->streak -= bits_min(head->streak, n);
+		claim(pool, &magazine, n_wanted == UINT64_MAX ? UINT32_MAX : n);
+		frames += n << magazine.order;
 	}
+	return frames;
+}
+
+uint64_t pool_claim_thread(struct pool *pool, client_id client, uint32_t thread, uint64_t n_wanted)
+{
+	if (!pool_client_is_attached(pool, client) || thread >= SHM_MAX_THREADS ||
+	    !(pool->client[client].threads >> thread & 1))
+		return 0;
+	return claim_thread(pool, client, thread, false, n_wanted);
 }
 
 uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only)
@@ -95,7 +118,8 @@ uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only)
 		if (pool->client[id].state != CLIENT_ATTACHED)
 			continue;
 		for (uint64_t left = pool->client[id].threads; left; left &= left - 1)
-			claim_thread(pool, id, (uint32_t)__builtin_ctzll(left), idle_only);
+			(void)claim_thread(pool, id, (uint32_t)__builtin_ctzll(left), idle_only,
+					   UINT64_MAX);
 	}
 	return pool->n_claims - before;
 }
@@ -203,10 +227,8 @@ static uint64_t settle(struct pool *pool, const struct magazine *magazine, uint6
 		got += settle_chunk(pool, magazine, top, to, to == end);
 		top = to;
 	} while (top != end);
-	if (got) {
-		head->streak -= bits_min(head->streak, got);
+	if (got)
 		magazine_set_high(pool, magazine);
-	}
 	shm_store(&head->bottom_seen, bottom);
 	shm_add(&head->nr_stolen, got << magazine->order);
 	return got << magazine->order;

@@ -25,6 +25,6 @@ struct watermarks watermark_zone(uint64_t managed, uint64_t managed_total, uint6
 	min = min_free * managed / managed_total;
 	gap = bits_max(min / 4, managed * scale / 10000);
 	if (min + 2 * gap >= managed)
-		return (struct watermarks){managed / 2, managed / 8 * 5, managed / 4 * 3};
+		return (struct watermarks){managed / 2, managed * 5 / 8, managed * 3 / 4};
 	return (struct watermarks){min, min + gap, min + 2 * gap};
 }

@@ -6,14 +6,21 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BACKLOG 512 /* clients that start together; the kernel caps it at somaxconn */
+/* Clients that start together, and those that come while there is no server; the kernel caps it at
+ * somaxconn. Lower: somebody is refused. */
+#define BACKLOG 4096
+/* A server whose supervisor was killed is killed, too; that takes moments. */
+#define DEATH_WAIT_MS 5000
+#define DEATH_STEP_MS 5
 
 __attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
 							const char *format, ...)
@@ -70,6 +77,30 @@ static int try_connect(const char *path, pid_t *ret_pid)
 	return r;
 }
 
+/* Also if nobody has waited for it yet. */
+static bool is_dead(pid_t pid)
+{
+	struct pollfd death = {.fd = pid > 0 ? pidfd_open(pid, 0) : -1, .events = POLLIN};
+	bool dead = death.fd < 0 ? pid > 0 && errno == ESRCH : poll(&death, 1, 0) == 1;
+
+	if (death.fd >= 0)
+		(void)close(death.fd);
+	return dead;
+}
+
+/* try_connect(), and again while it is a dead one's socket that answers. */
+static int try_connect_patiently(const char *path, pid_t *ret_pid)
+{
+	int r = try_connect(path, ret_pid);
+
+	for (int waited = 0; r == 0 && waited < DEATH_WAIT_MS && is_dead(*ret_pid);
+	     waited += DEATH_STEP_MS) {
+		(void)poll(NULL, 0, DEATH_STEP_MS);
+		r = try_connect(path, ret_pid);
+	}
+	return r;
+}
+
 int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes)
 {
 	struct stat st;
@@ -85,7 +116,7 @@ int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_byte
 			-EEXIST, text, text_bytes,
 			"%s is there and no socket; remove it or choose another [socket] path",
 			endpoint->path);
-	r = try_connect(endpoint->path, &pid);
+	r = try_connect_patiently(endpoint->path, &pid);
 	if (r == 0)
 		return refuse(-EADDRINUSE, text, text_bytes, "already running (pid %d) on %s", pid,
 			      endpoint->path);

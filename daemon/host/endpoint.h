@@ -2,7 +2,8 @@
  *
  * A file in its place is looked at before it is touched: a socket that a live daemon listens on is
  * an error that names its pid, one that nobody listens on is stale and removed, and anything else
- * is not ours to remove. */
+ * is not ours to remove. A listener whose process is dead already is a server that its supervisor's
+ * death takes along: it is waited for. */
 #ifndef DAEMON_HOST_ENDPOINT_H
 #define DAEMON_HOST_ENDPOINT_H
 #include "daemon/host/config.h"
@@ -12,8 +13,9 @@
 
 struct endpoint {
 	int fd;      /* -1: not open */
-	bool passed; /* by the service manager: not ours to remove */
-	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" if passed */
+	bool passed; /* by the service manager, or to a server by its supervisor: not ours to remove
+		      */
+	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" if the manager passed it */
 };
 
 /* Where the socket is to be. -ENAMETOOLONG with a text that says the limit. */

@@ -1,28 +1,30 @@
 /* daemon/host/main.c - from the command line to a serving daemon.
  *
  * In this order, so that each failure says what it is about and leaves nothing behind: options,
- * configuration, runtime directory, is somebody on the socket, segment (with its lock), pool,
- * socket, server. */
+ * configuration, runtime directory, is somebody on the socket, segment (its descriptors), socket;
+ * then the supervisor, whose server does the rest (server.h), or that rest in this process. */
 #include "daemon/host/instance.h"
 #include "daemon/host/options.h"
 #include "daemon/host/server.h"
+#include "daemon/host/supervisor.h"
 
 #include "paged/bits.h"
-#include "shm/access.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>
 #include <pageclient/pageclient.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TEXT_BYTES 1024
+/* New segments in a row for a server without a supervisor. */
+#define RENEWALS_MAX 4u
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_FAILED = SERVER_FAILED, EXIT_USAGE = 2 };
 
 struct daemon {
 	struct log log;
@@ -33,7 +35,6 @@ struct daemon {
 	struct endpoint endpoint;
 	struct headroom headroom;
 	struct segments segments;
-	struct pool *pool;
 	bool read_system;
 	char text[TEXT_BYTES];
 };
@@ -147,69 +148,10 @@ static int check_barrier(struct daemon *daemon)
 	return -ENOSYS;
 }
 
-/* Attaches the pool; a segment that it cannot use is put aside and a new one made. */
-static int attach_pool(struct daemon *daemon)
+/* What a server does, in whichever process. Returns its exit status. */
+static int serve(void *arg, struct control *control)
 {
-	struct segments *segments = &daemon->segments;
-	uint64_t bad = 0;
-	int r = POOL_CORRUPT;
-
-	daemon->pool = calloc(1, pool_bytes());
-	if (!daemon->pool) {
-		(void)snprintf(daemon->text, sizeof(daemon->text), "no memory for the pool");
-		return -ENOMEM;
-	}
-	for (int tries = 0; tries < 2 && r; tries++) {
-		if (tries) {
-			log_print(&daemon->log, LOG_LEVEL_ERROR, "the segment of instance %s: %s",
-				  daemon->instance.name,
-				  pool_condition_text((enum pool_condition)r));
-			r = segments_renew(segments, daemon->text, sizeof(daemon->text));
-			if (r)
-				return r;
-		}
-		r = pool_attach(daemon->pool, segments->meta, segments->meta_bytes, segments->state,
-				segments->state_bytes, &segments->options.pool, &bad);
-	}
-	if (r) {
-		(void)snprintf(daemon->text, sizeof(daemon->text), "a new segment: %s",
-			       pool_condition_text((enum pool_condition)r));
-		return -EIO;
-	}
-	if (bad)
-		log_print(&daemon->log, LOG_LEVEL_ERROR,
-			  "%llu frames of the segment are damaged and out of use",
-			  (unsigned long long)bad);
-	return 0;
-}
-
-static void show_ourselves(struct daemon *daemon)
-{
-	struct shm_meta_header *meta = daemon->segments.meta;
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_REALTIME, &now);
-	shm_store32(&meta->daemon_pid, (uint32_t)getpid());
-	shm_store32(&meta->daemon_version, PAGECLIENT_VERSION);
-	shm_store(&meta->started_ns,
-		  (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec);
-	shm_store32(&meta->backing, (uint32_t)daemon->segments.backing);
-	shm_store32(&meta->hugepages, (uint32_t)daemon->segments.options.hugepages);
-	shm_store(&meta->ctl_used_bytes, 0);
-	(void)snprintf(meta->cgroup, sizeof(meta->cgroup), "%s",
-		       headroom_cgroup(&daemon->headroom));
-	log_print(&daemon->log, LOG_LEVEL_INFO,
-		  "serving instance %s on %s: %lluM in frames of %uK, %s, %s",
-		  daemon->instance.name,
-		  daemon->endpoint.path[0] ? daemon->endpoint.path : "the passed socket",
-		  (unsigned long long)(daemon->segments.data_bytes >> 20),
-		  1u << (meta->page_shift - 10),
-		  daemon->segments.backing == SHM_BACKING_POSIX ? "posix" : "memfd",
-		  daemon->segments.adopted ? "as the last daemon left it" : "new");
-}
-
-static int serve(struct daemon *daemon)
-{
+	struct daemon *daemon = arg;
 	struct server_options options = {
 		.log = &daemon->log,
 		.config_file = daemon->options.config,
@@ -217,17 +159,33 @@ static int serve(struct daemon *daemon)
 		.config = &daemon->config,
 		.segments = &daemon->segments,
 		.endpoint = &daemon->endpoint,
-		.pool = daemon->pool,
+		.control = control,
 	};
-	int r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text,
-			      sizeof(daemon->text));
+	int r = server_run(&options, daemon->text, sizeof(daemon->text));
 
 	if (r)
-		return r;
-	show_ourselves(daemon);
-	r = server_run(&options, daemon->text, sizeof(daemon->text));
-	endpoint_close(&daemon->endpoint);
-	return r;
+		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
+	if (r == SEGMENTS_AGAIN)
+		return SERVER_AGAIN;
+	if (r == SEGMENTS_NO_ROOM)
+		return SERVER_NO_ROOM;
+	return r ? SERVER_FAILED : SERVER_STOPPED;
+}
+
+static int serve_alone(const struct supervisor_options *options)
+{
+	struct control control;
+	int status = SERVER_AGAIN;
+
+	control_init(&control);
+	for (uint32_t i = 0; i <= RENEWALS_MAX; i++) {
+		status = options->serve(options->arg, &control);
+		if (status != SERVER_AGAIN && status != SERVER_NO_ROOM)
+			return status;
+		if (supervisor_renew(options, (enum server_exit)status))
+			return SERVER_FAILED;
+	}
+	return SERVER_FAILED;
 }
 
 /* Where we live, and that nobody else does. */
@@ -245,7 +203,8 @@ static int open_instance(struct daemon *daemon)
 	return r ? r : check_barrier(daemon);
 }
 
-static int start(struct daemon *daemon, uint64_t bytes)
+/* All that a server needs and could not get twice. -errno with a text. */
+static int open_all(struct daemon *daemon, uint64_t bytes)
 {
 	struct segments_options options;
 	int r = open_instance(daemon);
@@ -257,34 +216,53 @@ static int start(struct daemon *daemon, uint64_t bytes)
 	r = segments_open(&daemon->segments, &options, daemon->text, sizeof(daemon->text));
 	if (r)
 		return r;
-	r = attach_pool(daemon);
-	if (r == 0)
-		r = serve(daemon);
-	free(daemon->pool);
-	segments_close(&daemon->segments);
+	r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text, sizeof(daemon->text));
+	if (r)
+		segments_close(&daemon->segments);
 	return r;
+}
+
+/* Returns the exit status: of the supervisor, or of a server. */
+static int start(struct daemon *daemon, uint64_t bytes)
+{
+	const struct supervisor_options options = {
+		.log = &daemon->log,
+		.segments = &daemon->segments,
+		.endpoint = &daemon->endpoint,
+		.serve = serve,
+		.arg = daemon,
+	};
+	int status;
+
+	if (open_all(daemon, bytes)) {
+		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
+		return EXIT_FAILED;
+	}
+	status = daemon->options.no_supervisor ? serve_alone(&options) : supervisor_run(&options);
+	endpoint_close(&daemon->endpoint);
+	segments_close(&daemon->segments);
+	return status;
 }
 
 /* --- commands ------------------------------------------------------------------------------- */
 
 static int run(struct daemon *daemon)
 {
+	int status = EXIT_SUCCESS;
 	uint64_t bytes;
-	int r;
 
 	read_config(daemon);
-	r = plan_sizes(daemon, &bytes);
-	if (r == 0 && daemon->options.command == OPTIONS_CHECK_CONFIG) {
+	if (plan_sizes(daemon, &bytes)) {
+		status = EXIT_FAILED;
+	} else if (daemon->options.command == OPTIONS_CHECK_CONFIG) {
 		config_print(&daemon->config, stdout);
 		(void)fprintf(stderr, "paged: the configuration is good (%u file(s) read)\n",
 			      daemon->config.nr_files);
-	} else if (r == 0) {
-		r = start(daemon, bytes);
-		if (r)
-			log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
+	} else {
+		status = start(daemon, bytes);
 	}
 	headroom_close(&daemon->headroom);
-	return r ? EXIT_FAILED : EXIT_SUCCESS;
+	return status;
 }
 
 int main(int argc, char **argv)
@@ -300,6 +278,7 @@ int main(int argc, char **argv)
 		return EXIT_USAGE;
 	}
 	log_init(&daemon->log, daemon->options.foreground);
+	(void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more ends nobody */
 	if (daemon->options.command == OPTIONS_HELP)
 		options_print_help(stdout);
 	else if (daemon->options.command == OPTIONS_VERSION)

@@ -24,6 +24,13 @@ static int is_listener(int fd)
 	return sd_is_socket_unix(fd, SOCK_SEQPACKET, 1, NULL, 0) > 0;
 }
 
+static uint64_t watchdog_us(void)
+{
+	uint64_t us;
+
+	return sd_watchdog_enabled(0, &us) > 0 ? us : 0;
+}
+
 #define FIRST_FD SD_LISTEN_FDS_START
 #else
 static void send_state(const char *state)
@@ -39,6 +46,11 @@ static int passed_fds(void)
 static int is_listener(int fd)
 {
 	(void)fd;
+	return 0;
+}
+
+static uint64_t watchdog_us(void)
+{
 	return 0;
 }
 
@@ -75,6 +87,16 @@ void notify_reloading(void)
 void notify_stopping(void)
 {
 	send_state("STOPPING=1");
+}
+
+void notify_alive(void)
+{
+	send_state("WATCHDOG=1");
+}
+
+uint64_t notify_watchdog_ms(void)
+{
+	return watchdog_us() / 1000;
 }
 
 int notify_take_listener(int *ret_fd, char *text, size_t text_bytes)

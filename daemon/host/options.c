@@ -46,13 +46,15 @@ void options_print_help(FILE *file)
 		"user-<uid>, or\n"
 		"                     dir-<hash of DIR>\n"
 		"  --foreground       log as in a terminal, with the time\n"
-		"  --no-supervisor    do not restart after a crash (there is no supervisor yet)\n"
+		"  --no-supervisor    serve in this very process, for debugging: without it a\n"
+		"                     supervisor starts the server anew if that crashes or hangs\n"
 		"  --check-config     print the configuration that counts, or explain what is "
 		"wrong\n"
 		"  --version          print the version\n"
 		"  --help             print this\n"
 		"\n"
-		"Signals: SIGTERM and SIGINT stop, SIGHUP reads the configuration again.\n"
+		"Signals: SIGTERM and SIGINT stop (the second time at once), SIGHUP reads the\n"
+		"configuration again.\n"
 		"Exit status: 0 stopped in order, 1 failed, 2 wrong usage.\n",
 		file);
 }
@@ -81,7 +83,10 @@ static void take(struct options *options, int option)
 	case 'h':
 		options->command = OPTIONS_HELP;
 		break;
-	default: /* LONG_NO_SUPERVISOR: it is how this version runs */
+	case LONG_NO_SUPERVISOR:
+		options->no_supervisor = true;
+		break;
+	default:
 		break;
 	}
 }

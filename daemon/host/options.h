@@ -12,6 +12,7 @@ struct options {
 	const char *runtime_dir;
 	const char *instance;
 	bool foreground;
+	bool no_supervisor;
 };
 
 /* Returns 0, or -EINVAL after one line on stderr that says what is wrong: exit 2. */

@@ -39,6 +39,16 @@ static void account_ctl(struct server *server, struct server_client *client, uin
 	client->ctl_used_bytes = bytes;
 }
 
+/* Makes what the supervisor keeps what it should. If that fails it is tried again. */
+static void keep_ctl(struct server *server, client_id id)
+{
+	struct server_client *client = &server->client[id];
+
+	if (client->is_kept != client->is_open &&
+	    control_keep(server->options.control, id, client->is_open ? client->ctl_fd : -1) == 0)
+		client->is_kept = client->is_open;
+}
+
 void server_account_ctl(struct server *server)
 {
 	for (uint32_t n = 0; n < CTL_LOOKS; n++) {
@@ -64,6 +74,13 @@ void server_release(struct server *server, client_id id)
 	close_fd(&client->ctl_fd);
 	close_fd(&client->event_fd);
 	client->is_open = false;
+	keep_ctl(server, id);
+}
+
+void server_keep_ctls(struct server *server)
+{
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		keep_ctl(server, id);
 }
 
 /* What a client needs before it can be attached. Fills event on success. */
@@ -101,6 +118,7 @@ static int prepare(struct server *server, const struct session_action *action,
 		return r;
 	}
 	account_ctl(server, &server->client[action->client], (uint64_t)st.st_blocks * 512);
+	keep_ctl(server, action->client);
 	event->ctl = client.ctl;
 	event->ctl_dev = st.st_dev;
 	event->ctl_ino = st.st_ino;
@@ -122,32 +140,42 @@ static void perform_prepare(struct server *server, const struct session_action *
 	server_pend(server, &event, SERVER_LAST);
 }
 
-/* The CTL that a Resume carried, mapped; only the very file that the client was attached with. */
-static int take_ctl(struct server *server, client_id id, struct server_client *ret_client)
+int server_take_ctl(struct server *server, client_id id, int fd)
 {
-	const struct shm_record *record = pool_client_record(server->options.pool, id);
-	struct server_client client = {.is_open = true, .event_fd = -1};
+	const struct shm_record *record = pool_client_record(server->pool, id);
+	struct server_client client = {.is_open = true, .ctl_fd = fd, .event_fd = -1};
 	struct stat st;
-	int r;
+	int r = 0;
 
-	if (!server->event->has_fd)
-		return -EBADF;
-	if (fstat(server->event->fd, &st) < 0)
-		return -errno;
-	if (st.st_dev != record->ctl_dev || st.st_ino != record->ctl_ino)
-		return -EBADF;
-	r = segment_ctl_map(server->event->fd, record->max_threads, &client.ctl);
-	if (r)
-		return r;
-	client.ctl_bytes = shm_ctl_bytes(record->max_threads);
-	client.ctl_fd = fcntl(server->event->fd, F_DUPFD_CLOEXEC, 0);
-	if (client.ctl_fd < 0) {
-		r = -errno;
-		(void)munmap(client.ctl, client.ctl_bytes);
+	PAGED_CHECK(!server->client[id].is_open);
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_dev != record->ctl_dev ||
+	    st.st_ino != record->ctl_ino)
+		r = -EBADF;
+	if (r == 0)
+		r = segment_ctl_map(fd, record->max_threads, &client.ctl);
+	if (r) {
+		close_fd(&fd);
 		return r;
 	}
-	*ret_client = client;
+	client.ctl_bytes = shm_ctl_bytes(record->max_threads);
+	server->client[id] = client;
+	account_ctl(server, &server->client[id], (uint64_t)st.st_blocks * 512);
 	return 0;
+}
+
+/* The CTL that a Resume carried, which is the shell's only through the step. */
+static int take_ctl_of_resume(struct server *server, client_id id)
+{
+	const struct session_event *event = server->event;
+	int fd = event->has_fd ? fcntl(event->fd, F_DUPFD_CLOEXEC, 0) : -1;
+	int r;
+
+	if (event->has_fd && fd < 0)
+		return -errno;
+	r = server_take_ctl(server, id, fd);
+	if (r == 0)
+		keep_ctl(server, id);
+	return r;
 }
 
 static void perform_reattach(struct server *server, const struct session_action *action)
@@ -160,7 +188,7 @@ static void perform_reattach(struct server *server, const struct session_action 
 	bool is_new = !client->is_open;
 
 	if (is_new)
-		event.status = take_ctl(server, action->client, client);
+		event.status = take_ctl_of_resume(server, action->client);
 	if (event.status == 0) {
 		close_fd(&client->event_fd);
 		event.status = wire_client_open(server->wire, action->conn, action->client,

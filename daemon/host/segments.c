@@ -2,6 +2,7 @@
 #include "daemon/host/segments.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,6 +22,7 @@
 #define RECOVERIES_MAX 3u
 
 static const enum shm_part parts[] = {SHM_PART_META, SHM_PART_STATE, SHM_PART_DATA};
+#define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
 
 __attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
 							const char *format, ...)
@@ -55,6 +57,267 @@ void segments_close(struct segments *segments)
 	close_fd(&segments->data_read_fd);
 }
 
+static int *part_fd(struct segments *segments, enum shm_part part)
+{
+	switch (part) {
+	case SHM_PART_META:
+		return &segments->meta_fd;
+	case SHM_PART_STATE:
+		return &segments->state_fd;
+	case SHM_PART_DATA:
+		break;
+	}
+	return &segments->data_fd;
+}
+
+static uint64_t part_bytes(const struct segments *segments, enum shm_part part)
+{
+	switch (part) {
+	case SHM_PART_META:
+		return segments->meta_bytes;
+	case SHM_PART_STATE:
+		return segments->state_bytes;
+	case SHM_PART_DATA:
+		break;
+	}
+	return segments->data_bytes;
+}
+
+/* --- the lock, in the server ---------------------------------------------------------------- */
+
+/* An open of our own: a lock on the inherited one would be the supervisor's as well. */
+static int open_own_meta(struct segments *segments, char *text, size_t text_bytes)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", segments->meta_fd);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return refuse(-errno, text, text_bytes,
+			      "META cannot be opened again: %s (is /proc mounted?)",
+			      strerror(errno));
+	close_fd(&segments->meta_fd);
+	segments->meta_fd = fd;
+	return 0;
+}
+
+static int lock(const struct segments *segments, char *text, size_t text_bytes)
+{
+	for (int waited = 0;; waited += LOCK_STEP_MS) {
+		if (flock(segments->meta_fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return refuse(-errno, text, text_bytes, "the lock of instance %s: %s",
+				      segments->options.instance, strerror(errno));
+		if (waited >= LOCK_WAIT_MS)
+			return refuse(-EBUSY, text, text_bytes, "instance %s is already running",
+				      segments->options.instance);
+		(void)poll(NULL, 0, LOCK_STEP_MS);
+	}
+}
+
+static bool part_is_named(struct segments *segments, enum shm_part part)
+{
+	char text[SHM_TEXT_BYTES];
+	struct stat ours, named;
+	uint64_t bytes;
+	bool same;
+	int fd;
+
+	if (segments->backing != SHM_BACKING_POSIX ||
+	    segment_adopt(segments->options.instance, part, &fd, &bytes, text, sizeof(text)))
+		return false;
+	same = fstat(*part_fd(segments, part), &ours) == 0 && fstat(fd, &named) == 0 &&
+	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
+	(void)close(fd);
+	return same;
+}
+
+/* Between the supervisor's open and our lock somebody may have put the files aside. */
+static bool all_are_named(struct segments *segments)
+{
+	for (size_t i = 0; i < NR_PARTS; i++)
+		if (!part_is_named(segments, parts[i]))
+			return false;
+	return true;
+}
+
+/* --- putting away, under the lock ----------------------------------------------------------- */
+
+/* META and STATE begin with a magic, which is written last. */
+static bool has_magic(int fd)
+{
+	uint64_t magic = 0;
+
+	return pread(fd, &magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) && magic != 0;
+}
+
+/* Could anybody miss it? */
+static bool part_holds_something(struct segments *segments, enum shm_part part)
+{
+	int fd = *part_fd(segments, part);
+	struct stat st;
+
+	if (part == SHM_PART_DATA)
+		return fstat(fd, &st) < 0 || st.st_blocks > 0;
+	return has_magic(fd);
+}
+
+int segments_put_aside(struct segments *segments, const char *why, char *text, size_t text_bytes)
+{
+	const struct segments_options *options = &segments->options;
+
+	for (size_t i = 0; i < NR_PARTS; i++) {
+		int r;
+
+		if (!part_is_named(segments, parts[i]))
+			continue;
+		if (!part_holds_something(segments, parts[i])) {
+			(void)segment_unlink(options->instance, parts[i]);
+			continue;
+		}
+		r = segment_put_aside(options->instance, parts[i], text, text_bytes);
+		if (r)
+			return r;
+		log_print(options->log, LOG_LEVEL_WARNING,
+			  "put aside as %s (%s); remove it to give its memory back", text, why);
+	}
+	return refuse(SEGMENTS_AGAIN, text, text_bytes, "the segment of instance %s: %s",
+		      options->instance, why);
+}
+
+/* --- descriptors, in the supervisor --------------------------------------------------------- */
+
+static int open_named_part(struct segments *segments, enum shm_part part, char *text,
+			   size_t text_bytes)
+{
+	const char *instance = segments->options.instance;
+	int *fd = part_fd(segments, part);
+	uint64_t bytes;
+	int r = -EEXIST;
+
+	for (int i = 0; i < OPEN_TRIES && r == -EEXIST; i++) {
+		r = segment_adopt(instance, part, fd, &bytes, text, text_bytes);
+		if (r == -ENOENT)
+			r = segment_create(SHM_BACKING_POSIX, instance, part,
+					   part_bytes(segments, part), fd, text, text_bytes);
+	}
+	return r;
+}
+
+/* A part could not be had: those that we made beside it go, unless a server is at them already. */
+static void drop_blank(struct segments *segments)
+{
+	char text[SHM_TEXT_BYTES];
+
+	if (segments->meta_fd < 0 || open_own_meta(segments, text, sizeof(text)) ||
+	    flock(segments->meta_fd, LOCK_EX | LOCK_NB) < 0 || has_magic(segments->meta_fd))
+		return;
+	for (size_t i = 0; i < NR_PARTS; i++)
+		if (part_is_named(segments, parts[i]) && !part_holds_something(segments, parts[i]))
+			(void)segment_unlink(segments->options.instance, parts[i]);
+}
+
+static int open_parts(struct segments *segments, enum shm_backing backing, char *text,
+		      size_t text_bytes)
+{
+	int r = 0;
+
+	segments->backing = backing;
+	for (size_t i = 0; i < NR_PARTS && r == 0; i++) {
+		if (backing == SHM_BACKING_POSIX)
+			r = open_named_part(segments, parts[i], text, text_bytes);
+		else
+			r = segment_create(backing, segments->options.instance, parts[i],
+					   part_bytes(segments, parts[i]),
+					   part_fd(segments, parts[i]), text, text_bytes);
+	}
+	if (r)
+		drop_blank(segments);
+	if (r)
+		segments_close(segments);
+	return r;
+}
+
+/* Can /dev/shm hold it all? Else a log line says why not. */
+static bool shm_is_large_enough(const struct segments *segments)
+{
+	const struct log *log = segments->options.log;
+	uint64_t wanted = segments->data_bytes;
+	struct statvfs fs;
+	uint64_t bytes;
+
+	if (statvfs("/dev/shm", &fs) < 0) {
+		log_print(log, LOG_LEVEL_NOTICE,
+			  "backing = auto: memfd, because /dev/shm cannot be used: %s",
+			  strerror(errno));
+		return false;
+	}
+	bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
+	if (bytes == 0 || bytes >= wanted) /* 0: a tmpfs without a limit */
+		return true;
+	log_print(log, LOG_LEVEL_NOTICE,
+		  "backing = auto: memfd, because /dev/shm has %lluM and the segment %lluM; the "
+		  "segment ends with the daemon",
+		  (unsigned long long)(bytes >> 20), (unsigned long long)(wanted >> 20));
+	return false;
+}
+
+static int open_auto(struct segments *segments, char *text, size_t text_bytes)
+{
+	int r;
+
+	if (!shm_is_large_enough(segments))
+		return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
+	r = open_parts(segments, SHM_BACKING_POSIX, text, text_bytes);
+	/* Somebody else's file is an error; a /dev/shm that cannot is not. */
+	if (r != -ENOENT && r != -EROFS && r != -EACCES && r != -ENOSYS && r != -ENOSPC)
+		return r;
+	log_print(segments->options.log, LOG_LEVEL_NOTICE, "backing = auto: memfd, because %s",
+		  text);
+	return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
+}
+
+int segments_reopen(struct segments *segments, enum segments_backing backing, char *text,
+		    size_t text_bytes)
+{
+	segments_close(segments);
+	segments->settled = false;
+	segments->adopted = false;
+	switch (backing) {
+	case SEGMENTS_AUTO:
+		return open_auto(segments, text, text_bytes);
+	case SEGMENTS_POSIX:
+		return open_parts(segments, SHM_BACKING_POSIX, text, text_bytes);
+	case SEGMENTS_MEMFD:
+		break;
+	}
+	return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
+}
+
+int segments_open(struct segments *ret_segments, const struct segments_options *options, char *text,
+		  size_t text_bytes)
+{
+	memset(ret_segments, 0, sizeof(*ret_segments));
+	ret_segments->options = *options;
+	ret_segments->meta_fd = ret_segments->meta_read_fd = -1;
+	ret_segments->state_fd = ret_segments->data_fd = ret_segments->data_read_fd = -1;
+	segments_plan(ret_segments);
+	return segments_reopen(ret_segments, options->backing, text, text_bytes);
+}
+
+void segments_names(const struct segments *segments, char *text, size_t text_bytes)
+{
+	const char *instance = segments->options.instance;
+
+	text[0] = '\0';
+	if (segments->backing == SHM_BACKING_POSIX)
+		(void)snprintf(text, text_bytes, "/dev/shm/paged-%s-{meta,state,data}", instance);
+}
+
+/* --- attaching ------------------------------------------------------------------------------ */
+
 static int map_part(int fd, uint64_t bytes, void **ret_map, char *text, size_t text_bytes)
 {
 	void *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
@@ -88,317 +351,86 @@ static int map_all(struct segments *segments, char *text, size_t text_bytes)
 		 : 0;
 }
 
-/* --- putting away --------------------------------------------------------------------------- */
-
-/* Each part of that name that is ours and there gets another name. */
-static int put_aside(const struct segments *segments, const char *why, char *text,
-		     size_t text_bytes)
+/* META has no magic. Are all three as we want them, and does STATE belong to nobody else? What a
+ * start that was cut short wrote has META's own instance_id. */
+static bool parts_are_free(struct segments *segments)
 {
-	const struct segments_options *options = &segments->options;
+	struct shm_meta_header meta = {0};
+	struct shm_state_header state = {0};
+	struct stat st;
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		uint64_t bytes;
-		int fd;
-		int r = segment_adopt(options->instance, parts[i], &fd, &bytes, text, text_bytes);
-
-		if (r == -ENOENT)
-			continue;
-		if (r)
-			return r;
-		(void)close(fd);
-		r = segment_put_aside(options->instance, parts[i], text, text_bytes);
-		if (r)
-			return r;
-		log_print(options->log, LOG_LEVEL_WARNING,
-			  "put aside as %s (%s); remove it to give its memory back", text, why);
-	}
-	return 0;
+	for (size_t i = 0; i < NR_PARTS; i++)
+		if (fstat(*part_fd(segments, parts[i]), &st) < 0 ||
+		    (uint64_t)st.st_size != part_bytes(segments, parts[i]))
+			return false;
+	if (!has_magic(segments->state_fd))
+		return true;
+	return pread(segments->meta_fd, &meta, sizeof(meta), 0) == (ssize_t)sizeof(meta) &&
+	       pread(segments->state_fd, &state, sizeof(state), 0) == (ssize_t)sizeof(state) &&
+	       meta.instance_id == state.instance_id;
 }
 
-/* Of the names that are ours: what somebody else put there is not for us to remove. */
-static void remove_unfinished(const struct segments *segments)
+static int format(struct segments *segments, char *text, size_t text_bytes)
 {
-	char text[SHM_TEXT_BYTES];
+	/* Zeros, whatever a start that was cut short left. */
+	int r = segment_punch(segments->meta_fd, 0, segments->meta_bytes);
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-		uint64_t bytes;
-		int fd;
-
-		if (segment_adopt(segments->options.instance, parts[i], &fd, &bytes, text,
-				  sizeof(text)))
-			continue;
-		(void)close(fd);
-		(void)segment_unlink(segments->options.instance, parts[i]);
-	}
+	if (r == 0)
+		r = segment_punch(segments->state_fd, 0, segments->state_bytes);
+	if (r)
+		return refuse(r, text, text_bytes, "META and STATE cannot be emptied: %s",
+			      strerror(-r));
+	r = map_all(segments, text, text_bytes);
+	return r ? r : segments_format(segments, text, text_bytes);
 }
 
-/* --- making --------------------------------------------------------------------------------- */
-
-/* A part beside a META that we made ourselves: what has its name is left over from another one. */
-static int create_beside(struct segments *segments, enum shm_part part, uint64_t bytes, int *ret_fd,
-			 char *text, size_t text_bytes)
+static int make(struct segments *segments, char *text, size_t text_bytes)
 {
-	const char *instance = segments->options.instance;
-	uint64_t old_bytes;
-	int old, r;
+	int r;
 
-	r = segment_create(segments->backing, instance, part, bytes, ret_fd, text, text_bytes);
-	if (r != -EEXIST)
-		return r;
-	r = segment_adopt(instance, part, &old, &old_bytes, text, text_bytes);
-	if (r)
-		return r;
-	(void)close(old);
-	r = segment_put_aside(instance, part, text, text_bytes);
-	if (r)
-		return r;
-	log_print(segments->options.log, LOG_LEVEL_WARNING, "put aside as %s (META was missing)",
-		  text);
-	return segment_create(segments->backing, instance, part, bytes, ret_fd, text, text_bytes);
+	if (!parts_are_free(segments))
+		return segments_put_aside(segments, "its META is missing", text, text_bytes);
+	r = format(segments, text, text_bytes);
+	if (r == 0)
+		return 0;
+	for (size_t i = 0; i < NR_PARTS; i++)
+		if (part_is_named(segments, parts[i]))
+			(void)segment_unlink(segments->options.instance, parts[i]);
+	return r == -ENOSPC && segments->options.backing == SEGMENTS_AUTO &&
+			       segments->backing == SHM_BACKING_POSIX
+		       ? SEGMENTS_NO_ROOM
+		       : r;
 }
 
-/* META is there, new and locked: the rest, mapped and formatted. */
-static int make_rest(struct segments *segments, char *text, size_t text_bytes)
+static int take_over(struct segments *segments, char *text, size_t text_bytes)
 {
-	int r = create_beside(segments, SHM_PART_STATE, segments->state_bytes, &segments->state_fd,
-			      text, text_bytes);
+	char why[SHM_TEXT_BYTES];
+	int r;
 
-	if (r)
-		return r;
-	r = create_beside(segments, SHM_PART_DATA, segments->data_bytes, &segments->data_fd, text,
-			  text_bytes);
-	if (r)
-		return r;
+	if (!segments_match(segments, why, sizeof(why)))
+		return segments_put_aside(segments, why, text, text_bytes);
 	r = map_all(segments, text, text_bytes);
 	if (r)
 		return r;
-	segments->adopted = false;
-	return segments_format(segments, text, text_bytes);
+	if (segments->state->recoveries < RECOVERIES_MAX)
+		return segments_take_over(segments, text, text_bytes);
+	(void)refuse(0, why, sizeof(why), "%u starts on it in a row failed", RECOVERIES_MAX);
+	return segments_put_aside(segments, why, text, text_bytes);
 }
 
-static int open_nameless(struct segments *segments, char *text, size_t text_bytes)
+int segments_attach(struct segments *segments, char *text, size_t text_bytes)
 {
-	int r;
+	int r = open_own_meta(segments, text, text_bytes);
 
-	segments->backing = SHM_BACKING_MEMFD;
-	r = segment_create(SHM_BACKING_MEMFD, segments->options.instance, SHM_PART_META,
-			   segments->meta_bytes, &segments->meta_fd, text, text_bytes);
 	if (r == 0)
-		r = make_rest(segments, text, text_bytes);
-	if (r)
-		segments_close(segments);
-	return r;
-}
-
-/* --- taking over ---------------------------------------------------------------------------- */
-
-static int lock(const struct segments *segments, char *text, size_t text_bytes)
-{
-	for (int waited = 0;; waited += LOCK_STEP_MS) {
-		if (flock(segments->meta_fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return refuse(-errno, text, text_bytes, "the lock of instance %s: %s",
-				      segments->options.instance, strerror(errno));
-		if (waited >= LOCK_WAIT_MS)
-			return refuse(-EBUSY, text, text_bytes, "instance %s is already running",
-				      segments->options.instance);
-		(void)poll(NULL, 0, LOCK_STEP_MS);
-	}
-}
-
-/* Between our open and our lock somebody may have put the file aside. */
-static bool is_still_named(const struct segments *segments)
-{
-	char text[SHM_TEXT_BYTES];
-	struct stat ours, named;
-	uint64_t bytes;
-	bool same;
-	int fd;
-
-	if (segment_adopt(segments->options.instance, SHM_PART_META, &fd, &bytes, text,
-			  sizeof(text)))
-		return false;
-	same = fstat(segments->meta_fd, &ours) == 0 && fstat(fd, &named) == 0 &&
-	       ours.st_dev == named.st_dev && ours.st_ino == named.st_ino;
-	(void)close(fd);
-	return same;
-}
-
-static bool adopt_beside(const struct segments *segments, enum shm_part part, uint64_t bytes,
-			 int *ret_fd, char *text, size_t text_bytes)
-{
-	uint64_t found;
-
-	if (segment_adopt(segments->options.instance, part, ret_fd, &found, text, text_bytes))
-		return false;
-	if (found == bytes)
-		return true;
-	(void)refuse(0, text, text_bytes, "%s has %llu bytes, expected %llu", shm_part_name(part),
-		     (unsigned long long)found, (unsigned long long)bytes);
-	close_fd(ret_fd);
-	return false;
-}
-
-/* META is there, old and locked. Returns 0: adopted; -EAGAIN: put away, try again; -errno. */
-static int adopt_rest(struct segments *segments, uint64_t meta_bytes, char *text, size_t text_bytes)
-{
-	char why[SHM_TEXT_BYTES];
-	bool unfinished;
-	int r;
-
-	if (segments_match(segments, meta_bytes, &unfinished, why, sizeof(why)) &&
-	    adopt_beside(segments, SHM_PART_STATE, segments->state_bytes, &segments->state_fd, why,
-			 sizeof(why)) &&
-	    adopt_beside(segments, SHM_PART_DATA, segments->data_bytes, &segments->data_fd, why,
-			 sizeof(why))) {
-		r = map_all(segments, text, text_bytes);
-		if (r)
-			return r;
-		if (segments->state->recoveries < RECOVERIES_MAX)
-			return segments_take_over(segments, text, text_bytes);
-		(void)refuse(0, why, sizeof(why), "%u starts on it in a row failed",
-			     RECOVERIES_MAX);
-	}
-	if (unfinished)
-		remove_unfinished(segments);
-	r = unfinished ? 0 : put_aside(segments, why, text, text_bytes);
-	return r ? r : -EAGAIN;
-}
-
-/* One try. -EAGAIN: the name was put away or taken meanwhile. */
-static int open_named_once(struct segments *segments, char *text, size_t text_bytes)
-{
-	const char *instance = segments->options.instance;
-	uint64_t bytes;
-	bool made = false;
-	int r;
-
-	r = segment_adopt(instance, SHM_PART_META, &segments->meta_fd, &bytes, text, text_bytes);
-	if (r == -ENOENT) {
-		made = true;
-		r = segment_create(SHM_BACKING_POSIX, instance, SHM_PART_META, segments->meta_bytes,
-				   &segments->meta_fd, text, text_bytes);
-		if (r == -EEXIST)
-			return -EAGAIN;
-	}
+		r = lock(segments, text, text_bytes);
 	if (r)
 		return r;
-	r = lock(segments, text, text_bytes);
-	if (r)
-		return r;
-	if (!is_still_named(segments))
-		return -EAGAIN;
-	if (!made)
-		return adopt_rest(segments, bytes, text, text_bytes);
-	r = make_rest(segments, text, text_bytes);
-	if (r)
-		remove_unfinished(segments);
-	return r;
-}
-
-static int open_named(struct segments *segments, char *text, size_t text_bytes)
-{
-	int r = -EAGAIN;
-
-	segments->backing = SHM_BACKING_POSIX;
-	(void)refuse(0, text, text_bytes, "the name of instance %s changes all the time",
-		     segments->options.instance);
-	for (int i = 0; i < OPEN_TRIES && r == -EAGAIN; i++) {
-		r = open_named_once(segments, text, text_bytes);
-		if (r)
-			segments_close(segments);
-	}
-	return r;
-}
-
-/* --- choosing ------------------------------------------------------------------------------- */
-
-/* Can /dev/shm hold it all? Else a log line says why not. */
-static bool shm_is_large_enough(const struct segments *segments)
-{
-	const struct log *log = segments->options.log;
-	uint64_t wanted = segments->data_bytes;
-	struct statvfs fs;
-	uint64_t bytes;
-
-	if (statvfs("/dev/shm", &fs) < 0) {
-		log_print(log, LOG_LEVEL_NOTICE,
-			  "backing = auto: memfd, because /dev/shm cannot be used: %s",
-			  strerror(errno));
-		return false;
-	}
-	bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-	if (bytes == 0 || bytes >= wanted) /* 0: a tmpfs without a limit */
-		return true;
-	log_print(log, LOG_LEVEL_NOTICE,
-		  "backing = auto: memfd, because /dev/shm has %lluM and the segment %lluM; the "
-		  "segment ends with the daemon",
-		  (unsigned long long)(bytes >> 20), (unsigned long long)(wanted >> 20));
-	return false;
-}
-
-static int open_auto(struct segments *segments, char *text, size_t text_bytes)
-{
-	int r;
-
-	if (!shm_is_large_enough(segments))
-		return open_nameless(segments, text, text_bytes);
-	r = open_named(segments, text, text_bytes);
-	/* Somebody else's file or a daemon that runs are errors; a /dev/shm that cannot is not. */
-	if (r != -ENOENT && r != -EROFS && r != -EACCES && r != -ENOSYS && r != -ENOSPC)
-		return r;
-	log_print(segments->options.log, LOG_LEVEL_NOTICE, "backing = auto: memfd, because %s",
-		  text);
-	return open_nameless(segments, text, text_bytes);
-}
-
-static int open_any(struct segments *segments, char *text, size_t text_bytes)
-{
-	switch (segments->options.backing) {
-	case SEGMENTS_AUTO:
-		return open_auto(segments, text, text_bytes);
-	case SEGMENTS_POSIX:
-		return open_named(segments, text, text_bytes);
-	case SEGMENTS_MEMFD:
-		break;
-	}
-	return open_nameless(segments, text, text_bytes);
-}
-
-static void forget(struct segments *segments)
-{
-	segments->meta_fd = segments->meta_read_fd = -1;
-	segments->state_fd = segments->data_fd = segments->data_read_fd = -1;
-	segments->meta = NULL;
-	segments->state = NULL;
-}
-
-int segments_open(struct segments *ret_segments, const struct segments_options *options, char *text,
-		  size_t text_bytes)
-{
-	memset(ret_segments, 0, sizeof(*ret_segments));
-	ret_segments->options = *options;
-	forget(ret_segments);
-	segments_plan(ret_segments);
-	return open_any(ret_segments, text, text_bytes);
-}
-
-int segments_renew(struct segments *segments, char *text, size_t text_bytes)
-{
-	int r = put_aside(segments, "it is damaged", text, text_bytes);
-
-	if (r)
-		return r;
-	segments_close(segments);
-	return open_any(segments, text, text_bytes);
-}
-
-void segments_names(const struct segments *segments, char *text, size_t text_bytes)
-{
-	const char *instance = segments->options.instance;
-
-	text[0] = '\0';
-	if (segments->backing == SHM_BACKING_POSIX)
-		(void)snprintf(text, text_bytes, "/dev/shm/paged-%s-{meta,state,data}", instance);
+	if (segments->backing == SHM_BACKING_POSIX && !segments->settled &&
+	    !all_are_named(segments))
+		return refuse(SEGMENTS_AGAIN, text, text_bytes,
+			      "the names of instance %s changed meanwhile",
+			      segments->options.instance);
+	return has_magic(segments->meta_fd) ? take_over(segments, text, text_bytes)
+					    : make(segments, text, text_bytes);
 }

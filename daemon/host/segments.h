@@ -1,17 +1,24 @@
 /* daemon/host/segments.h - META, STATE and DATA of this instance: made or taken over, mapped, and
  * what has been given memory of them.
  *
- *   named (posix)                                    nameless (memfd)
- *   adopt META or create it                          create all three
- *   flock(LOCK_EX) on our own open of META, 5 s
- *   is it still the file of that name? else again
- *   does it match what is configured?
- *     yes: adopt STATE and DATA too
- *     never finished (no magic): remove, create
- *     no: put all three aside, with a log line, create
+ *   segments_open(), in the supervisor: descriptors, and not a byte of what they hold
+ *     named (posix)   adopt each part or create it
+ *     nameless        create all three (memfd)
+ *   segments_attach(), in the server that inherited them:
+ *     flock(LOCK_EX) on our own open of META, 5 s
+ *     are they still the files of these names? else AGAIN
+ *     META has no magic: nobody was ever served from it
+ *       STATE is another META's, or a size is wrong: put them away, AGAIN
+ *       else format
+ *     it matches what is configured: take it over
+ *     it does not, or three starts on it failed: put all three aside, with a log line, AGAIN
+ *   AGAIN: the server ends, and the supervisor opens anew and starts another.
  *
- * The lock is what makes one writer: the kernel drops it with the last thread of an old server.
- * Neither META nor STATE is touched before it is held. memfd needs none, nobody else can have it.
+ * The lock is what makes one writer: the kernel drops it with the last thread of an old server. The
+ * supervisor never has it. Nothing is read before it is held, and what is put aside is put aside
+ * under it, so that no other daemon of that name takes over what is on its way out. Once a server
+ * has served (settled), the descriptors count, whatever becomes of the names: its clients live
+ * there.
  *
  * New parts get memory (fallocate) for exactly what pool_format() and a first start store to, so a
  * 1 TiB segment costs 10 MiB; the rest comes when it is first needed: heads with a thread, STATE
@@ -39,8 +46,9 @@ struct segments_options {
 struct segments {
 	struct segments_options options;
 	enum shm_backing backing;
-	int meta_fd;      /* holds the lock */
-	int meta_read_fd; /* read-only, what clients get */
+	bool settled;     /* a server has served from it */
+	int meta_fd;      /* once attached: holds the lock */
+	int meta_read_fd; /* read-only, what clients get; from segments_attach() on */
 	int state_fd;
 	int data_fd;
 	int data_read_fd; /* read-only, for clients that only read */
@@ -53,13 +61,25 @@ struct segments {
 	struct shm_state_header state_plan;
 };
 
-/* Opens and maps all of it; new parts are formatted. Returns 0, or -errno with a sentence in text,
- * and then nothing is open. -EBUSY: the instance is running. */
+/* Opens or makes the descriptors. Returns 0, or -errno with a sentence in text, and then nothing is
+ * open. */
 int segments_open(struct segments *ret_segments, const struct segments_options *options, char *text,
 		  size_t text_bytes);
+/* Closes and opens again, as backing says (SEGMENTS_AUTO as it was configured). The options stay
+ * those that were given first. */
+int segments_reopen(struct segments *segments, enum segments_backing backing, char *text,
+		    size_t text_bytes);
 
-/* An adopted segment turned out to be of no use: puts it aside and makes a new one. */
-int segments_renew(struct segments *segments, char *text, size_t text_bytes);
+enum segments_verdict {
+	SEGMENTS_AGAIN = 1,   /* they are to be opened anew: put away, or the names changed */
+	SEGMENTS_NO_ROOM = 2, /* as that, nameless: /dev/shm has no room and backing is auto */
+};
+
+/* Locks and maps them; a new segment is formatted, an old one taken over. Returns 0; a verdict,
+ * with the reason in text; -errno with a sentence in text. -EBUSY: the instance is running. */
+int segments_attach(struct segments *segments, char *text, size_t text_bytes);
+/* What was attached turned out to be of no use. Returns SEGMENTS_AGAIN, or -errno with a text. */
+int segments_put_aside(struct segments *segments, const char *why, char *text, size_t text_bytes);
 
 /* Unmaps and closes. Named parts stay. Idempotent. */
 void segments_close(struct segments *segments);
@@ -71,10 +91,9 @@ void segments_names(const struct segments *segments, char *text, size_t text_byt
 
 /* Fills plan, state_plan and the three sizes from options. */
 void segments_plan(struct segments *segments);
-/* Is META, its header read from meta_fd, what the options ask for? Else text says what differs.
- * *ret_unfinished: it never had a magic. */
-bool segments_match(const struct segments *segments, uint64_t meta_bytes, bool *ret_unfinished,
-		    char *text, size_t text_bytes);
+/* Is what META's header says what the options ask for, and are the parts as large? Else text says
+ * what differs. Reads by pread(): nothing is mapped yet. */
+bool segments_match(const struct segments *segments, char *text, size_t text_bytes);
 /* Gives new parts, mapped and all zero, their first memory and formats them. */
 int segments_format(struct segments *segments, char *text, size_t text_bytes);
 /* The same for old ones that match, mapped. Counts a start that is not known to end well. */

@@ -68,14 +68,38 @@ static bool zones_match(const struct segments *segments, char *text, size_t text
 	return true;
 }
 
-bool segments_match(const struct segments *segments, uint64_t meta_bytes, bool *ret_unfinished,
-		    char *text, size_t text_bytes)
+/* Sizes of the files, and that STATE and DATA are not empty ones beside a META that was used. */
+static bool files_match(const struct segments *segments, const struct shm_meta_header *header,
+			char *text, size_t text_bytes)
+{
+	struct stat meta, state, data;
+	uint64_t magic = 0;
+
+	if (fstat(segments->meta_fd, &meta) < 0 || fstat(segments->state_fd, &state) < 0 ||
+	    fstat(segments->data_fd, &data) < 0) {
+		(void)snprintf(text, text_bytes, "%s", strerror(errno));
+		return false;
+	}
+	if (differs((uint64_t)meta.st_size, segments->meta_bytes, "file of META", text,
+		    text_bytes) ||
+	    differs((uint64_t)state.st_size, segments->state_bytes, "file of STATE", text,
+		    text_bytes) ||
+	    differs((uint64_t)data.st_size, segments->data_bytes, "file of DATA", text, text_bytes))
+		return false;
+	if (pread(segments->state_fd, &magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
+	    magic != SHM_STATE_MAGIC || (header->committed_frames && data.st_blocks == 0)) {
+		(void)snprintf(text, text_bytes, "its STATE or DATA is missing");
+		return false;
+	}
+	return true;
+}
+
+bool segments_match(const struct segments *segments, char *text, size_t text_bytes)
 {
 	const struct shm_meta_header *plan = &segments->plan;
 	struct shm_meta_header header = {0};
 	ssize_t n = pread(segments->meta_fd, &header, sizeof(header), 0);
 
-	*ret_unfinished = n >= 0 && header.magic == 0;
 	if (n != (ssize_t)sizeof(header) || header.magic != SHM_META_MAGIC) {
 		(void)snprintf(text, text_bytes, "it is no segment of paged");
 		return false;
@@ -87,14 +111,14 @@ bool segments_match(const struct segments *segments, uint64_t meta_bytes, bool *
 	    differs(header.nr_counters, plan->nr_counters, "number of counters", text,
 		    text_bytes) ||
 	    differs(header.meta_bytes, plan->meta_bytes, "size of META", text, text_bytes) ||
-	    differs(meta_bytes, plan->meta_bytes, "file of META", text, text_bytes) ||
 	    differs(header.state_bytes, plan->state_bytes, "size of STATE", text, text_bytes))
 		return false;
 	if (strncmp(header.instance, plan->instance, sizeof(header.instance)) != 0) {
 		(void)snprintf(text, text_bytes, "it belongs to instance %.31s", header.instance);
 		return false;
 	}
-	return zones_match(segments, text, text_bytes);
+	return zones_match(segments, text, text_bytes) &&
+	       files_match(segments, &header, text, text_bytes);
 }
 
 /* --- memory --------------------------------------------------------------------------------- */

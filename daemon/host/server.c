@@ -1,7 +1,6 @@
 /* daemon/host/server.c - birth, loop and end of the server; see server.h. */
 #include "daemon/host/server.h"
 
-#include "daemon/host/notify.h"
 #include "paged/check.h"
 #include "shm/access.h"
 
@@ -84,6 +83,18 @@ static void on_tick(uv_timer_t *timer)
 	server_event(server, &event);
 }
 
+/* Nobody else may have taken the segment over, and no stray store have met its header: a server
+ * that finds that falls silent and is replaced. */
+static void on_alive(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+	const struct shm_meta_header *meta = server->options.segments->meta;
+
+	server_keep_ctls(server);
+	if (meta->magic == SHM_META_MAGIC && meta->epoch == server->epoch)
+		control_tell(server->options.control, CONTROL_ALIVE, NULL);
+}
+
 static void on_again(uv_check_t *check)
 {
 	struct server *server = check->data;
@@ -99,9 +110,13 @@ static void on_idle(uv_idle_t *idle)
 	(void)idle;
 }
 
-/* perform.c starts these two together. */
-static void ready_again(struct server *server)
+/* None of these can fail. */
+static void ready_handles(struct server *server)
 {
+	(void)uv_timer_init(&server->loop, &server->timer);
+	(void)uv_timer_init(&server->loop, &server->alive);
+	server->timer.data = server;
+	server->alive.data = server;
 	(void)uv_check_init(&server->loop, &server->again_check);
 	(void)uv_idle_init(&server->loop, &server->again_idle);
 	server->again_check.data = server;
@@ -134,14 +149,17 @@ void server_stop(struct server *server)
 	if (server->stopping)
 		return;
 	server->stopping = true;
-	notify_stopping();
-	server_close_signals(server);
-	/* Before the socket is closed: after that the name may be another daemon's. */
-	endpoint_unlink(server->options.endpoint);
+	server_rest_signals(server);
+	if (server->serving) {
+		control_tell(server->options.control, CONTROL_STOPPING, NULL);
+		/* Before the socket is closed: after that the name may be another daemon's. */
+		endpoint_unlink(server->options.endpoint);
+	}
 	if (server->wire)
 		wire_close(server->wire);
 	server->wire = NULL;
 	uv_close((uv_handle_t *)&server->timer, NULL);
+	uv_close((uv_handle_t *)&server->alive, NULL);
 	uv_close((uv_handle_t *)&server->again_check, NULL);
 	uv_close((uv_handle_t *)&server->again_idle, NULL);
 }
@@ -164,6 +182,7 @@ static void server_free(struct server *server)
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
 		server_release(server, id);
 	free(server->session);
+	free(server->pool);
 	free(server);
 }
 
@@ -171,6 +190,8 @@ static void server_free(struct server *server)
 static void finish(struct server *server)
 {
 	server_stop(server);
+	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	server_close_signals(server);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	/* libuv's own leak detector: a handle that nobody closed would be left. */
 	PAGED_CHECK(uv_loop_close(&server->loop) == 0);
@@ -217,32 +238,8 @@ static int open_session(struct server *server)
 		return -ENOMEM;
 	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
 		return -EIO;
-	session_init(server->session, server->options.pool, &limits, seed);
+	session_init(server->session, server->pool, &limits, seed);
 	return 0;
-}
-
-/* Tells the session of each client of an earlier server whether its process lives. One that does
- * keeps its frames, whether it comes back by a Resume or not, and is watched. */
-static void adopt_clients(struct server *server)
-{
-	const struct pool *pool = server->options.pool;
-	uint32_t n = 0;
-
-	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
-		struct session_event event = {.kind = EVENT_ADOPTED, .client = id};
-		const struct shm_record *record;
-
-		if (!pool_client_is_attached(pool, id))
-			continue;
-		record = pool_client_record(pool, id);
-		event.status = wire_client_watch(server->wire, id, record->pid, record->pid_start);
-		n += event.status == 0;
-		server_event(server, &event);
-	}
-	if (n)
-		log_print(server->options.log, LOG_LEVEL_NOTICE,
-			  "%u client(s) of an earlier daemon still run: their frames stay theirs",
-			  n);
 }
 
 static int open_all(struct server *server)
@@ -258,13 +255,14 @@ static int open_all(struct server *server)
 
 static void serve(struct server *server)
 {
-	struct session_event event = {.kind = EVENT_TICK};
+	const struct control *control = server->options.control;
 
-	adopt_clients(server);
-	server_event(server, &event); /* the first commits and the timer */
-	/* What the segment was recovered for has begun: the next start counts from zero. */
-	shm_store(&server->options.segments->state->recoveries, 0);
-	notify_ready("serving");
+	server->serving = true;
+	server_begin(server);
+	if (control->reload)
+		server_reload(server);
+	control_tell(control, CONTROL_READY, "serving");
+	(void)uv_timer_start(&server->alive, on_alive, 0, control->alive_ms);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 }
 
@@ -279,14 +277,16 @@ int server_run(const struct server_options *options, char *text, size_t text_byt
 		return r;
 	}
 	server->options = *options;
-	(void)uv_timer_init(&server->loop, &server->timer);
-	server->timer.data = server;
-	ready_again(server);
-	r = open_all(server);
-	if (r == 0)
-		serve(server);
-	else
-		(void)snprintf(text, text_bytes, "the server cannot start: %s", strerror(-r));
+	ready_handles(server);
+	r = server_attach(server, text, text_bytes);
+	if (r == 0) {
+		r = open_all(server);
+		if (r == 0)
+			serve(server);
+		else
+			(void)snprintf(text, text_bytes, "the server cannot start: %s",
+				       strerror(-r));
+	}
 	finish(server);
 	if (r == 0)
 		log_end(options);

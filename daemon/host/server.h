@@ -12,11 +12,16 @@
  * Slow work (COMMIT) runs on the uv thread pool, in one of POOL_MAX_COMMITS jobs, and comes back as
  * an event on the loop. AGAIN is a one-shot uv_check: all sockets that are ready come first.
  *
+ * Start: segments_attach(), which waits for the lock, the pool, session, signals and wire; then the
+ * clients of an earlier server, each with its CTL if the supervisor kept it, and only then READY.
+ *
  * Stop: SIGTERM or SIGINT closes wire and all handles; the loop ends when the last work is done and
- * the last handle closed. A second signal has its default effect. */
+ * the last handle closed. A second signal has its default effect, unless there is a supervisor:
+ * then a signal for both of us comes twice, and it is the supervisor who loses patience. */
 #ifndef DAEMON_HOST_SERVER_H
 #define DAEMON_HOST_SERVER_H
 #include "daemon/host/config.h"
+#include "daemon/host/control.h"
 #include "daemon/host/endpoint.h"
 #include "daemon/host/log.h"
 #include "daemon/host/segments.h"
@@ -32,6 +37,7 @@ struct server_client { /* what ACTION_PREPARE made and ACTION_RELEASE gives back
 	int ctl_fd;
 	int event_fd; /* far end of its event socket, until it is sent */
 	bool is_open;
+	bool is_kept; /* the supervisor has ctl_fd, or one of an earlier client */
 };
 
 struct server;
@@ -49,21 +55,26 @@ struct server_options {
 	const struct log *log;
 	const char *config_file; /* NULL: the system's files, if read_system */
 	bool read_system;
-	struct config *config; /* replaced by SIGHUP */
-	struct segments *segments;
+	struct config *config;     /* replaced by SIGHUP */
+	struct segments *segments; /* open */
 	struct endpoint *endpoint;
-	struct pool *pool; /* attached */
+	struct control *control;
 };
 
 struct server {
 	struct server_options options;
 	uv_loop_t loop;
 	uv_timer_t timer;
+	uv_timer_t alive;
 	uv_check_t again_check;
 	uv_idle_t again_idle; /* keeps the loop from sleeping while AGAIN waits */
 	uv_signal_t terminate, interrupt, hangup;
 	struct wire *wire; /* NULL once stopping */
 	struct session *session;
+	struct pool *pool;
+	uint64_t born_ns; /* CLOCK_MONOTONIC: when the lock was ours */
+	uint64_t epoch;   /* ours: nobody else's while we live */
+	bool serving;
 	bool stopping;
 	bool stepping;
 	const struct session_event *event; /* being stepped: a Resume's descriptor is in it */
@@ -76,8 +87,9 @@ struct server {
 	struct session_actions actions;
 };
 
-/* Serves until it is told to stop. Takes over the endpoint's descriptor. Returns 0 after an orderly
- * stop, or -errno with a text if it could not start. */
+/* Serves until it is told to stop. Takes over the endpoint's descriptor and what control kept.
+ * Returns 0 after an orderly stop; if it could not start -errno with a text, or a verdict of
+ * segments.h with its reason. */
 int server_run(const struct server_options *options, char *text, size_t text_bytes);
 
 /* --- between the files of the server -------------------------------------------------------- */
@@ -92,15 +104,29 @@ void server_pend(struct server *server, const struct session_event *event, enum 
 void server_again(struct server *server);
 void server_timer(struct server *server, uint64_t at_ns);
 
+/* birth.c: attaches segments and pool. Returns as server_run() does. */
+int server_attach(struct server *server, char *text, size_t text_bytes);
+/* birth.c: tells the session of the clients of an earlier server, and everybody that we serve. */
+void server_begin(struct server *server);
+
 /* perform.c: carries out one action. */
 void server_perform(struct server *server, const struct session_action *action);
 /* Looks at the memory of some CTLs. Once a tick. */
 void server_account_ctl(struct server *server);
 void server_release(struct server *server, client_id client);
+/* The CTL of a client that has none yet, mapped, if fd is one of the very file that the client was
+ * attached with; else -EBADF. Takes fd over in any case. */
+int server_take_ctl(struct server *server, client_id client, int fd);
+/* Tells the supervisor of CTLs that it does not know of, or need not keep any more. */
+void server_keep_ctls(struct server *server);
 
 /* signals.c */
 int server_open_signals(struct server *server);
+/* From now on signals change nothing (supervised), or have their default effect. */
+void server_rest_signals(struct server *server);
 void server_close_signals(struct server *server);
+/* Reads the configuration again. */
+void server_reload(struct server *server);
 /* What the session wants to know of a configuration. */
 struct session_limits server_limits(const struct config *config, uint64_t segment_bytes,
 				    uint32_t page_shift);

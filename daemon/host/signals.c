@@ -1,8 +1,9 @@
 /* daemon/host/signals.c - SIGTERM and SIGINT stop, SIGHUP reads the configuration again.
  *
- * The watchers of SIGTERM and SIGINT are closed with the first signal; with the last watcher gone
- * libuv restores the default disposition, so that a second signal ends the process at once. */
-#include "daemon/host/notify.h"
+ * Without a supervisor the watchers are closed with the first signal; with the last watcher gone
+ * libuv restores the default disposition, so that a second signal ends the process at once. With
+ * one they stay, and do nothing more: a terminal and a service manager signal both of us, and the
+ * supervisor passes its signal on. */
 #include "daemon/host/server.h"
 
 #include "paged/bits.h"
@@ -74,7 +75,7 @@ static void apply(struct server *server, struct config *config)
 	*server->options.config = *config;
 }
 
-static void reload(struct server *server)
+void server_reload(struct server *server)
 {
 	struct config_errors *errors = calloc(1, sizeof(*errors));
 	struct config *config = calloc(1, sizeof(*config));
@@ -104,15 +105,19 @@ static void on_hangup(uv_signal_t *handle, int number)
 	struct server *server = handle->data;
 
 	(void)number;
-	notify_reloading();
-	reload(server);
-	notify_ready("serving");
+	if (server->stopping)
+		return;
+	control_tell(server->options.control, CONTROL_RELOADING, NULL);
+	server_reload(server);
+	control_tell(server->options.control, CONTROL_READY, "serving");
 }
 
 static void on_stop(uv_signal_t *handle, int number)
 {
 	struct server *server = handle->data;
 
+	if (server->stopping)
+		return;
 	log_print(server->options.log, LOG_LEVEL_INFO, "%s: stopping",
 		  number == SIGTERM ? "SIGTERM" : "SIGINT");
 	server_stop(server);
@@ -144,6 +149,19 @@ static void close_one(uv_signal_t *handle)
 {
 	if (handle->data && !uv_is_closing((uv_handle_t *)handle))
 		uv_close((uv_handle_t *)handle, NULL);
+}
+
+void server_rest_signals(struct server *server)
+{
+	uv_signal_t *const watchers[] = {&server->terminate, &server->interrupt, &server->hangup};
+
+	if (server->options.control->fd < 0) {
+		server_close_signals(server);
+		return;
+	}
+	for (size_t i = 0; i < sizeof(watchers) / sizeof(watchers[0]); i++)
+		if (watchers[i]->data)
+			uv_unref((uv_handle_t *)watchers[i]); /* the loop may end without it */
 }
 
 void server_close_signals(struct server *server)

@@ -38,6 +38,16 @@ static void refuse_block(const struct request *req, int condition, const char *w
 		       pool_condition_text((enum pool_condition)condition));
 }
 
+/* True: the client attached read-only, and has been told that it gets no frames. */
+static bool refuse_reader(const struct request *req)
+{
+	if (!(pool_client(req->session->pool, req->client)->flags & HELLO_READ_ONLY))
+		return false;
+	session_refuse(req->session, req->conn, req->message->id, -EROFS,
+		       "this client attached read-only: it may import and put, not allocate");
+	return true;
+}
+
 static void do_pcp_create(const struct request *req)
 {
 	uint32_t thread = req->message->pcp_create.thread;
@@ -85,6 +95,8 @@ static void do_refill(const struct request *req)
 {
 	const struct message_pcp_refill *refill = &req->message->pcp_refill;
 
+	if (refuse_reader(req))
+		return;
 	park_request(req->session,
 		     &(struct parked){.conn = req->conn,
 				      .client = req->client,
@@ -98,12 +110,8 @@ static void do_alloc(const struct request *req)
 {
 	const struct message_alloc *alloc = &req->message->alloc;
 
-	if (pool_client(req->session->pool, req->client)->flags & HELLO_READ_ONLY) {
-		session_refuse(req->session, req->conn, req->message->id, -EROFS,
-			       "this client attached read-only: it may import and put, not "
-			       "allocate");
+	if (refuse_reader(req))
 		return;
-	}
 	park_request(req->session,
 		     &(struct parked){.conn = req->conn,
 				      .client = req->client,
@@ -144,6 +152,7 @@ void dispatch_drained(struct session *session, const struct steal *steal, uint64
 	struct message_reply *reply = session_reply(session, steal->conn, steal->id);
 
 	reply->count = steal->count - bits_min(steal->count, frames);
+	reclaim_came_back(session, session->connection[steal->conn].client, frames);
 }
 
 static void do_free(const struct request *req)
@@ -152,10 +161,12 @@ static void do_free(const struct request *req)
 	int r = pool_free(req->session->pool, req->client, free->pfn, free->order, free->lane,
 			  free->seq);
 
-	if (r)
+	if (r) {
 		refuse_block(req, r, "Free", free->pfn, free->order);
-	else
-		ok(req);
+		return;
+	}
+	ok(req);
+	reclaim_came_back(req->session, req->client, UINT64_C(1) << free->order);
 }
 
 static void do_cache_register(const struct request *req)

@@ -70,7 +70,7 @@ static void end(struct session *session, bool reached)
 	struct reclaim *reclaim = &session->reclaim;
 
 	reclaim->running = false;
-	reclaim->retry_ns = reached ? 0 : session->now_ns + RETRY_NS;
+	reclaim->retry_ns = reached ? 0 : session->now_ns + (reclaim->direct ? RETRY_NS : TICK_NS);
 	if (reclaim->admin_target)
 		admin_reclaimed(session);
 	reclaim->admin_target = 0;
@@ -222,6 +222,12 @@ static void wave_done(struct session *session)
 		reclaim->priority--;
 }
 
+static void credit(struct session *session, uint32_t cache, uint64_t frames)
+{
+	shrinker_returned(session->pool, cache_at(session, cache), frames);
+	pool_count(session->pool, COUNTER_pgsteal_slab, frames);
+}
+
 void reclaim_settled(struct session *session, const struct steal *steal, uint64_t frames)
 {
 	session->reclaim.nr_returned += frames;
@@ -231,16 +237,27 @@ void reclaim_settled(struct session *session, const struct steal *steal, uint64_
 		return;
 	}
 	/* What else lay in the magazines came back too, but not through the shrinker. */
-	frames = bits_min(frames, steal->count);
-	shrinker_returned(session->pool, cache_at(session, steal->cache), frames);
-	pool_count(session->pool, COUNTER_pgsteal_slab, frames);
+	credit(session, steal->cache, bits_min(frames, steal->count));
 }
 
-/* Brings back what a scan of cache freed, at most nr_frames of what its client's magazines hold. */
-static void steal_freed(struct session *session, uint32_t cache, uint64_t nr_frames)
+void reclaim_came_back(struct session *session, client_id client, uint64_t frames)
 {
-	if (nr_frames == 0 ||
-	    pool_claim_all(session->pool, cache_at(session, cache)->client, false) == 0)
+	for (uint32_t i = 0; session->reclaim.outstanding && i < SHM_MAX_CACHES; i++)
+		if (session->upcall[i].active && cache_at(session, i)->client == client) {
+			session->upcall[i].came_back += frames;
+			session->reclaim.nr_returned += frames;
+			return;
+		}
+}
+
+/* Brings back what a scan of cache freed: that many frames of the magazines of the thread that ran
+ * it. Those of other threads are in use, and would be asked for again at once. */
+static void steal_freed(struct session *session, uint32_t cache, uint32_t thread,
+			uint64_t nr_frames)
+{
+	const struct shm_cache *c = cache_at(session, cache);
+
+	if (pool_claim_thread(session->pool, c->client, thread, nr_frames) == 0)
 		return;
 	session_barrier(session, STEAL_SHRINK);
 	session->steal.cache = cache;
@@ -251,7 +268,7 @@ void reclaim_upcall_done(struct session *session, client_id client, const struct
 {
 	const struct message_shrink_done *done = &message->shrink_done;
 	struct upcall *upcall;
-	uint64_t latency;
+	uint64_t latency, came_back;
 	uint32_t cache;
 
 	if (message->kind != MESSAGE_SHRINK_DONE ||
@@ -270,7 +287,10 @@ void reclaim_upcall_done(struct session *session, client_id client, const struct
 		wave_done(session);
 	}
 	upcall->id = 0;
-	steal_freed(session, cache, done->nr_frames);
+	/* A scan that fills its magazine drains it on the way: that part is there already. */
+	came_back = bits_min(upcall->came_back, done->nr_frames);
+	credit(session, cache, came_back);
+	steal_freed(session, cache, done->thread, done->nr_frames - came_back);
 }
 
 void reclaim_forget_cache(struct session *session, uint32_t cache)

@@ -211,6 +211,7 @@ static void settle(struct session *session, const struct session_event *event)
 
 static void tick(struct session *session)
 {
+	session->timer_ns = 0; /* it fired, perhaps a little early: arm it again whatever is due */
 	handshake_expire(session);
 	park_expire(session);
 	reclaim_expire(session);
@@ -238,7 +239,8 @@ static void set_limits(struct session *session, const struct session_limits *lim
 	session->limits = *limits;
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
 		if (pool_client_is_attached(session->pool, id))
-			client_set_limits(session, id, 0);
+			client_set_limits(session, id,
+					  pool_client_record(session->pool, id)->max_frames);
 }
 
 /* The next moment at which time alone changes something. */

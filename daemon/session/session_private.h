@@ -69,6 +69,7 @@ struct upcall {
 	uint64_t asked;
 	uint64_t sent_ns;
 	uint64_t deadline_ns;
+	uint64_t came_back; /* frames that its client drained or freed since, while it was active */
 };
 
 enum steal_purpose {
@@ -200,6 +201,9 @@ bool park_wants_commit(const struct session *session, order_t *ret_order,
 
 void reclaim_pump(struct session *session);
 void reclaim_settled(struct session *session, const struct steal *steal, uint64_t frames);
+/* The client gave frames back by a request: while one of its caches is asked they are the scan's,
+ * up to what that says it freed. */
+void reclaim_came_back(struct session *session, client_id client, uint64_t frames);
 void reclaim_upcall_done(struct session *session, client_id client, const struct message *message);
 void reclaim_forget_client(struct session *session, client_id client);
 void reclaim_forget_cache(struct session *session, uint32_t cache);

@@ -3,6 +3,8 @@
  * Busy polling. Sleeping and waking cost far more than a request, so after a message an idle
  * handle, which keeps libuv from blocking, stays active for busy_poll_us: a client that sends again
  * at once finds us awake. It is a bounded spin, bought only where messages come. */
+#include "daemon/wire/wire.h"
+
 #include "daemon/wire/wire_private.h"
 
 #include <errno.h>

@@ -196,6 +196,7 @@ struct message_shrink_done {
 	uint64_t nr_scanned;
 	uint64_t nr_freed;
 	uint64_t nr_frames; /* that the callbacks freed; only what comes back counts, up to this */
+	uint32_t thread;    /* index of the thread that ran them: the frames lie in its magazines */
 };
 
 struct message_pressure {

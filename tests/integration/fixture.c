@@ -126,11 +126,9 @@ bool fixture_log_gets(const struct fixture *fixture, const char *text)
 
 _Noreturn static void become_daemon(struct fixture *fixture)
 {
-	char *argv[] = {strdup(fixture_paged()), strdup("--foreground"),
-			strdup("--config"),      fixture->config,
-			strdup("--runtime-dir"), fixture->directory,
-			strdup("--instance"),    fixture->instance,
-			NULL};
+	char *argv[] = {strdup(fixture_paged()), strdup("--foreground"),  strdup("--config"),
+			fixture->config,         strdup("--runtime-dir"), fixture->directory,
+			strdup("--instance"),    fixture->instance,       NULL};
 	int fd = open(fixture->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -334,6 +332,15 @@ uint64_t fixture_json_number(const json_t *root, const char *path)
 	if (!json_is_integer(at))
 		(void)fprintf(stderr, "no number %s\n", path);
 	return (uint64_t)json_integer_value(at);
+}
+
+pid_t fixture_server(const struct fixture *fixture)
+{
+	json_t *root = fixture_ctl_json(fixture, "status");
+	pid_t pid = (pid_t)fixture_json_number(root, "daemon.pid");
+
+	json_decref(root);
+	return pid;
 }
 
 bool fixture_check(const struct fixture *fixture)

@@ -2,8 +2,8 @@
  *
  * It lives in a new directory below /tmp with its own instance name, so any number of tests and
  * daemons go on side by side. Nothing waits by sleeping: the daemon serves when it answers a
- * Hello, and has ended when its pidfd says so. It dies with the test. At the end nothing of it may be left
- * in /dev/shm, and a sanitizer's report in its log fails the test. Failures are CUnit's. */
+ * Hello, and has ended when its pidfd says so. It dies with the test. At the end nothing of it may
+ * be left in /dev/shm, and a sanitizer's report in its log fails the test. Failures are CUnit's. */
 #ifndef TESTS_INTEGRATION_FIXTURE_H
 #define TESTS_INTEGRATION_FIXTURE_H
 #include "tests/integration/program.h"
@@ -36,6 +36,9 @@ bool fixture_open(struct fixture *fixture, const char *config);
 
 /* Starts a daemon that is to fail; its exit status, its words in the log. */
 int fixture_fail(struct fixture *fixture);
+/* The pid of the server that serves at the moment; the fixture's own is its supervisor's. */
+pid_t fixture_server(const struct fixture *fixture);
+
 /* SIGTERM; asserts an orderly end. */
 void fixture_stop(struct fixture *fixture);
 /* SIGKILL. */

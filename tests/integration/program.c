@@ -24,8 +24,8 @@ struct capture {
 
 static void capture_read(struct capture *capture)
 {
-	ssize_t n = read(capture->fd, capture->text + capture->n,
-			 PROGRAM_TEXT_BYTES - 1 - capture->n);
+	ssize_t n =
+		read(capture->fd, capture->text + capture->n, PROGRAM_TEXT_BYTES - 1 - capture->n);
 
 	if (n > 0) {
 		capture->n += (size_t)n;

@@ -1,0 +1,385 @@
+/* daemon/host/supervisor.c - see supervisor.h. */
+#include "daemon/host/supervisor.h"
+
+#include "daemon/host/notify.h"
+#include "paged/bits.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Who has served so long has not died of its start. Lower: a server that dies of its first request
+ * is restarted for ever; higher: one that somebody kills now and then is waited for. */
+#define SERVED_MS 1000u
+/* Deaths in a row without that. Lower: bad luck ends the service; higher: nobody is told. */
+#define DEATHS_MAX 10u
+#define PAUSE_FIRST_MS 10u
+#define PAUSE_MAX_MS 1000u
+/* Without an ALIVE, ten of which are due. Lower: a machine that swaps kills a sane server; higher:
+ * clients wait for a hung one. */
+#define SILENCE_MS 10000u
+/* To write a core. */
+#define ABORT_MS 2000u
+
+struct supervisor {
+	const struct supervisor_options *options;
+	sigset_t mask; /* as it was */
+	int signal_fd;
+	int control_fd; /* -1: the server has closed its end */
+	pid_t server;
+	bool ready;        /* this server */
+	bool was_ready;    /* any so far */
+	bool told_to_stop; /* by a signal of ours; the next one kills */
+	bool stopping;
+	bool reload;
+	bool aborted;
+	uint32_t n_deaths;    /* in a row */
+	uint64_t ready_ms;    /* when this server was */
+	uint64_t deadline_ms; /* of its silence, once ready */
+	int ctl[SHM_MAX_CLIENTS + 1];
+};
+
+enum { GO_ON = -1 }; /* no exit status */
+
+static uint64_t now_ms(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void close_fd(int *fd)
+{
+	if (*fd >= 0)
+		(void)close(*fd);
+	*fd = -1;
+}
+
+static void drop_ctls(struct supervisor *supervisor)
+{
+	for (client_id id = 0; id <= SHM_MAX_CLIENTS; id++)
+		close_fd(&supervisor->ctl[id]);
+}
+
+int supervisor_renew(const struct supervisor_options *options, enum server_exit status)
+{
+	enum segments_backing backing =
+		status == SERVER_NO_ROOM ? SEGMENTS_MEMFD : options->segments->options.backing;
+	char text[SHM_TEXT_BYTES];
+	int r = segments_reopen(options->segments, backing, text, sizeof(text));
+
+	if (r)
+		log_print(options->log, LOG_LEVEL_ERROR, "%s", text);
+	return r;
+}
+
+/* --- the server, as a fork ------------------------------------------------------------------ */
+
+/* In the new process: it is nobody's supervisor. */
+static int be_server(struct supervisor *supervisor, int control_fd, pid_t parent)
+{
+	struct control control;
+	int status = SERVER_FAILED;
+
+	close_fd(&supervisor->signal_fd);
+	control_init(&control);
+	control.fd = control_fd;
+	control.reload = supervisor->reload;
+	memcpy(control.ctl, supervisor->ctl, sizeof(control.ctl));
+	supervisor->options->endpoint->passed = true;
+	(void)sigprocmask(SIG_SETMASK, &supervisor->mask, NULL);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
+		status = supervisor->options->serve(supervisor->options->arg, &control);
+	control_close(&control);
+	return status;
+}
+
+/* Returns GO_ON in the supervisor; in the server its exit status. */
+static int start_server(struct supervisor *supervisor)
+{
+	const struct log *log = supervisor->options->log;
+	pid_t self = getpid();
+	int pair[2];
+
+	supervisor->ready = false;
+	supervisor->aborted = false;
+	supervisor->server = -1;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+		log_print(log, LOG_LEVEL_ERROR, "no socket for a server: %s", strerror(errno));
+		return GO_ON;
+	}
+	(void)fflush(NULL);
+	supervisor->server = fork();
+	if (supervisor->server == 0) {
+		(void)close(pair[0]);
+		return be_server(supervisor, pair[1], self);
+	}
+	if (supervisor->server < 0) {
+		log_print(log, LOG_LEVEL_ERROR, "no process for a server: %s", strerror(errno));
+		(void)close(pair[0]);
+	}
+	(void)close(pair[1]);
+	supervisor->control_fd = supervisor->server < 0 ? -1 : pair[0];
+	return GO_ON;
+}
+
+/* --- what it says --------------------------------------------------------------------------- */
+
+static void on_ready(struct supervisor *supervisor)
+{
+	if (supervisor->ready)
+		return;
+	supervisor->ready = true;
+	supervisor->was_ready = true;
+	supervisor->ready_ms = now_ms();
+	supervisor->deadline_ms = supervisor->ready_ms + SILENCE_MS;
+	supervisor->options->segments->settled = true;
+}
+
+static void on_stopping(struct supervisor *supervisor)
+{
+	supervisor->stopping = true;
+	/* While we listen: after that the name may be another daemon's. */
+	endpoint_unlink(supervisor->options->endpoint);
+}
+
+static void on_message(struct supervisor *supervisor, const struct control_message *message, int fd)
+{
+	enum control_kind kind = (enum control_kind)message->kind;
+
+	switch (kind) {
+	case CONTROL_READY:
+		on_ready(supervisor);
+		break;
+	case CONTROL_ALIVE:
+		supervisor->deadline_ms = now_ms() + SILENCE_MS;
+		break;
+	case CONTROL_STOPPING:
+		on_stopping(supervisor);
+		break;
+	case CONTROL_KEEP:
+	case CONTROL_DROP:
+		close_fd(&supervisor->ctl[message->client]);
+		supervisor->ctl[message->client] = fd;
+		break;
+	case CONTROL_RELOADING:
+	case CONTROL_NR_KINDS:
+		break;
+	}
+	control_notify(kind, message->text);
+}
+
+/* All that is there. It cannot go on for ever without a server that does nothing else. */
+static void hear(struct supervisor *supervisor)
+{
+	struct control_message message;
+	int fd, r;
+
+	while (supervisor->control_fd >= 0) {
+		r = control_receive(supervisor->control_fd, &message, &fd);
+		if (r == 0)
+			return;
+		if (r == 1)
+			on_message(supervisor, &message, fd);
+		else if (r == -EBADMSG)
+			log_print(supervisor->options->log, LOG_LEVEL_ERROR,
+				  "the server (pid %d) says what no server says",
+				  supervisor->server);
+		else
+			close_fd(&supervisor->control_fd);
+	}
+}
+
+/* --- signals -------------------------------------------------------------------------------- */
+
+static void on_stop_signal(struct supervisor *supervisor, int number)
+{
+	on_stopping(supervisor);
+	if (supervisor->server > 0)
+		(void)kill(supervisor->server, supervisor->told_to_stop ? SIGKILL : number);
+	supervisor->told_to_stop = true;
+}
+
+static void take_signals(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+
+	while (read(supervisor->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
+			on_stop_signal(supervisor, (int)info.ssi_signo);
+		} else if (info.ssi_signo == SIGHUP) {
+			supervisor->reload = true;
+			if (supervisor->server > 0)
+				(void)kill(supervisor->server, SIGHUP);
+		}
+	}
+}
+
+static int open_signals(struct supervisor *supervisor)
+{
+	sigset_t ours;
+
+	(void)sigemptyset(&ours);
+	(void)sigaddset(&ours, SIGTERM);
+	(void)sigaddset(&ours, SIGINT);
+	(void)sigaddset(&ours, SIGHUP);
+	(void)sigaddset(&ours, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &ours, &supervisor->mask);
+	supervisor->signal_fd = signalfd(-1, &ours, SFD_CLOEXEC | SFD_NONBLOCK);
+	return supervisor->signal_fd < 0 ? -errno : 0;
+}
+
+/* --- its life ------------------------------------------------------------------------------- */
+
+/* Waits for a signal, a message or the time. */
+static void wait_for_news(const struct supervisor *supervisor, uint64_t until_ms)
+{
+	struct pollfd fds[2] = {{.fd = supervisor->signal_fd, .events = POLLIN},
+				{.fd = supervisor->control_fd, .events = POLLIN}};
+	uint64_t now = now_ms();
+	uint64_t left = until_ms > now ? until_ms - now : 0;
+
+	(void)poll(fds, 2, until_ms == UINT64_MAX ? -1 : (int)bits_min(left, INT32_MAX));
+}
+
+/* It hangs, unless it is we who could not listen. woken_ms: before what it said was heard. */
+static void end_silence(struct supervisor *supervisor, uint64_t until_ms, uint64_t woken_ms)
+{
+	if (!supervisor->ready || now_ms() < supervisor->deadline_ms)
+		return;
+	if (woken_ms > until_ms + SERVED_MS) {
+		supervisor->deadline_ms = woken_ms + SILENCE_MS;
+		return;
+	}
+	log_print(supervisor->options->log, LOG_LEVEL_ERROR,
+		  supervisor->aborted ? "the server (pid %d) is killed"
+				      : "the server (pid %d) hangs: it is aborted",
+		  supervisor->server);
+	(void)kill(supervisor->server, supervisor->aborted ? SIGKILL : SIGABRT);
+	supervisor->aborted = true;
+	supervisor->deadline_ms = woken_ms + ABORT_MS;
+}
+
+/* Until it has ended; its wait status. */
+static int attend(struct supervisor *supervisor)
+{
+	for (;;) {
+		uint64_t until = supervisor->ready ? supervisor->deadline_ms : UINT64_MAX;
+		uint64_t woken;
+		int status;
+
+		wait_for_news(supervisor, until);
+		woken = now_ms();
+		hear(supervisor);
+		take_signals(supervisor);
+		end_silence(supervisor, until, woken);
+		if (waitpid(supervisor->server, &status, WNOHANG) != supervisor->server)
+			continue;
+		hear(supervisor);
+		close_fd(&supervisor->control_fd);
+		return status;
+	}
+}
+
+static void log_death(const struct supervisor *supervisor, int status)
+{
+	const struct log *log = supervisor->options->log;
+
+	if (supervisor->server < 0)
+		return; /* it never was */
+	if (WIFSIGNALED(status))
+		log_print(log, LOG_LEVEL_ERROR, "the server (pid %d) was killed by SIG%s%s",
+			  supervisor->server, sigabbrev_np(WTERMSIG(status)),
+			  supervisor->stopping ? "" : "; another one takes over");
+	else
+		log_print(log, LOG_LEVEL_ERROR, "the server (pid %d) ended with status %d%s",
+			  supervisor->server, WEXITSTATUS(status),
+			  supervisor->stopping ? "" : "; another one takes over");
+}
+
+/* One more death: how long to wait before the next start. False: it was one too many. */
+static bool plan_pause(struct supervisor *supervisor, uint64_t *ret_ms)
+{
+	if (supervisor->ready && now_ms() - supervisor->ready_ms >= SERVED_MS)
+		supervisor->n_deaths = 0;
+	if (++supervisor->n_deaths >= DEATHS_MAX) {
+		log_print(supervisor->options->log, LOG_LEVEL_ERROR,
+			  "%u servers in a row died before they had served for a second: giving up",
+			  supervisor->n_deaths);
+		return false;
+	}
+	*ret_ms = supervisor->n_deaths < 2
+			  ? 0
+			  : bits_min(PAUSE_FIRST_MS << (supervisor->n_deaths - 2), PAUSE_MAX_MS);
+	return true;
+}
+
+static void pause_ms(struct supervisor *supervisor, uint64_t ms)
+{
+	uint64_t until = now_ms() + ms;
+
+	supervisor->server = -1;
+	take_signals(supervisor);
+	while (!supervisor->stopping && now_ms() < until) {
+		wait_for_news(supervisor, until);
+		take_signals(supervisor);
+	}
+}
+
+/* The server has ended. GO_ON: start another; else our exit status. */
+static int after_death(struct supervisor *supervisor, int status)
+{
+	int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+	bool renew = code == SERVER_AGAIN || code == SERVER_NO_ROOM;
+	uint64_t ms;
+
+	/* Our own signal may have met it before its first or after its last instruction. */
+	if (code == SERVER_STOPPED ||
+	    (supervisor->stopping && (code == -SIGTERM || code == -SIGINT)))
+		return SERVER_STOPPED;
+	if (!renew && code > 0 && !supervisor->was_ready)
+		return code;
+	if (!renew || supervisor->stopping)
+		log_death(supervisor, status);
+	if (supervisor->stopping || !plan_pause(supervisor, &ms))
+		return SERVER_FAILED;
+	if (renew) {
+		drop_ctls(supervisor);
+		if (supervisor_renew(supervisor->options, (enum server_exit)code))
+			return SERVER_FAILED;
+	}
+	pause_ms(supervisor, ms);
+	return supervisor->stopping ? SERVER_STOPPED : GO_ON;
+}
+
+int supervisor_run(const struct supervisor_options *options)
+{
+	struct supervisor supervisor = {.options = options, .control_fd = -1};
+	int status = GO_ON;
+
+	for (client_id id = 0; id <= SHM_MAX_CLIENTS; id++)
+		supervisor.ctl[id] = -1;
+	if (open_signals(&supervisor)) {
+		log_print(options->log, LOG_LEVEL_ERROR, "no signalfd: %s", strerror(errno));
+		return SERVER_FAILED;
+	}
+	while (status == GO_ON) {
+		status = start_server(&supervisor);
+		if (supervisor.server == 0)
+			return status;
+		status = after_death(&supervisor,
+				     supervisor.server > 0 ? attend(&supervisor) : SIGKILL);
+	}
+	drop_ctls(&supervisor);
+	close_fd(&supervisor.signal_fd);
+	return status;
+}

@@ -1,0 +1,142 @@
+/* tests/integration/holder.c - see holder.h. */
+#include "tests/integration/holder.h"
+
+#include "tests/integration/clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+struct stack {
+	pageclient *client;
+	pthread_mutex_t lock;
+	uint64_t n;
+	bool hangs;
+	uint64_t *frame[HOLDER_MAX];
+};
+
+static uint64_t count(void *arg)
+{
+	struct stack *stack = arg;
+	uint64_t n;
+
+	(void)pthread_mutex_lock(&stack->lock);
+	n = stack->n;
+	(void)pthread_mutex_unlock(&stack->lock);
+	return n ? n : PAGECLIENT_SHRINK_EMPTY;
+}
+
+static void free_some(struct stack *stack, uint64_t n)
+{
+	(void)pthread_mutex_lock(&stack->lock);
+	while (n-- && stack->n)
+		pageclient_free(stack->client, stack->frame[--stack->n], 0);
+	(void)pthread_mutex_unlock(&stack->lock);
+}
+
+static int scan(void *arg, struct pageclient_scan *scan)
+{
+	struct stack *stack = arg;
+	uint64_t before = count(arg);
+
+	while (stack->hangs)
+		(void)pause();
+	if (before == PAGECLIENT_SHRINK_EMPTY)
+		before = 0;
+	free_some(stack, scan->nr_to_scan);
+	scan->nr_freed = before < scan->nr_to_scan ? before : scan->nr_to_scan;
+	return 0;
+}
+
+static void open_cache(struct stack *stack, const struct holder *holder)
+{
+	struct pageclient_cache_options options;
+	pageclient_cache *cache;
+
+	if (holder->kind == HOLDER_KEEPS)
+		return;
+	PAGECLIENT_INIT(struct pageclient_cache_options, &options);
+	options.name = holder->name;
+	options.count = count;
+	options.scan = scan;
+	options.arg = stack;
+	CHILD_CHECK(pageclient_cache_register(stack->client, &options, &cache) == 0);
+	CHILD_CHECK(pageclient_start_thread(stack->client) == 0);
+}
+
+static void fill(struct stack *stack, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		uint64_t *frame = pageclient_alloc(stack->client, 0, 0);
+
+		if (!frame)
+			break;
+		(void)pthread_mutex_lock(&stack->lock);
+		frame[0] = frame[511] = (uint64_t)getpid() << 32 | stack->n;
+		stack->frame[stack->n++] = frame;
+		(void)pthread_mutex_unlock(&stack->lock);
+	}
+}
+
+static uint64_t verify(struct stack *stack)
+{
+	uint64_t n;
+
+	(void)pthread_mutex_lock(&stack->lock);
+	n = stack->n;
+	for (uint64_t i = 0; i < stack->n; i++) {
+		uint64_t mark = (uint64_t)getpid() << 32 | i;
+
+		if (stack->frame[i][0] != mark || stack->frame[i][511] != mark)
+			n = UINT64_MAX;
+	}
+	(void)pthread_mutex_unlock(&stack->lock);
+	return n;
+}
+
+static void obey(struct stack *stack, int fd)
+{
+	for (uint64_t word; child_hear(fd, &word);) {
+		if (word == HOLDER_FREE)
+			free_some(stack, UINT64_MAX);
+		CHILD_CHECK(child_say(fd, verify(stack)));
+	}
+}
+
+static int hold(int fd, void *arg)
+{
+	const struct holder *holder = arg;
+	struct stack *stack = calloc(1, sizeof(*stack));
+	struct pageclient_options options;
+
+	CHILD_CHECK(stack && pthread_mutex_init(&stack->lock, NULL) == 0);
+	stack->hangs = holder->kind == HOLDER_HANGS;
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = holder->fixture->socket;
+	options.name = holder->name;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.alloc_timeout_ms = 3000;
+	CHILD_CHECK(pageclient_open(&options, &stack->client) == 0);
+	open_cache(stack, holder);
+	fill(stack, holder->n_frames);
+	CHILD_CHECK(child_say(fd, stack->n));
+	obey(stack, fd);
+	if (holder->kind == HOLDER_HANGS)
+		return 0; /* its thread would keep close() for ever */
+	pageclient_close(stack->client);
+	free(stack);
+	return 0;
+}
+
+bool holder_start(struct child *child, struct holder *holder, uint64_t *ret_n)
+{
+	return child_start(child, hold, holder) && child_hear(child->fd, ret_n);
+}
+
+uint64_t holder_ask(const struct child *child, uint64_t what)
+{
+	uint64_t answer = UINT64_MAX;
+
+	if (!child_say(child->fd, what) || !child_hear(child->fd, &answer))
+		return UINT64_MAX;
+	return answer;
+}

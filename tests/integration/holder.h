@@ -1,0 +1,32 @@
+/* tests/integration/holder.h - a process that holds frames, in a cache that it can prune or not. */
+#ifndef TESTS_INTEGRATION_HOLDER_H
+#define TESTS_INTEGRATION_HOLDER_H
+#include "tests/integration/child.h"
+#include "tests/integration/fixture.h"
+
+enum holder_kind {
+	HOLDER_KEEPS,  /* registers no cache */
+	HOLDER_PRUNES, /* scan() frees what is asked for */
+	HOLDER_HANGS,  /* scan() does not return */
+};
+
+/* What a holder understands; it answers each with a number. */
+enum {
+	HOLDER_COUNT = 1 /* frames it has, all found as they were left; else UINT64_MAX */,
+	HOLDER_FREE /* gives all back: 0 */,
+};
+
+struct holder {
+	const struct fixture *fixture;
+	const char *name;
+	enum holder_kind kind;
+	uint64_t n_frames; /* at most HOLDER_MAX */
+};
+#define HOLDER_MAX 16384u
+
+/* Starts it and waits until it has its frames; what it has got in *ret_n. */
+bool holder_start(struct child *child, struct holder *holder, uint64_t *ret_n);
+/* Asks; UINT64_MAX if no answer comes. */
+uint64_t holder_ask(const struct child *child, uint64_t what);
+
+#endif
