@@ -33,18 +33,17 @@ struct supervisor {
 	const struct supervisor_options *options;
 	sigset_t mask; /* as it was */
 	int signal_fd;
-	int control_fd; /* -1: the server has closed its end */
 	pid_t server;
 	bool ready;        /* this server */
 	bool was_ready;    /* any so far */
 	bool told_to_stop; /* by a signal of ours; the next one kills */
 	bool stopping;
-	bool reload;
 	bool aborted;
-	uint32_t n_deaths;    /* in a row */
-	uint64_t ready_ms;    /* when this server was */
-	uint64_t deadline_ms; /* of its silence, once ready */
-	int ctl[SHM_MAX_CLIENTS + 1];
+	uint32_t n_deaths;      /* in a row */
+	uint64_t ready_ms;      /* when this server was */
+	uint64_t deadline_ms;   /* of its silence, once ready */
+	struct control control; /* fd: our end of this server's, -1 once it closed its own; the rest
+				   is for the next one */
 };
 
 enum { GO_ON = -1 }; /* no exit status */
@@ -64,12 +63,6 @@ static void close_fd(int *fd)
 	*fd = -1;
 }
 
-static void drop_ctls(struct supervisor *supervisor)
-{
-	for (client_id id = 0; id <= SHM_MAX_CLIENTS; id++)
-		close_fd(&supervisor->ctl[id]);
-}
-
 int supervisor_renew(const struct supervisor_options *options, enum server_exit status)
 {
 	enum segments_backing backing =
@@ -85,21 +78,18 @@ int supervisor_renew(const struct supervisor_options *options, enum server_exit 
 /* --- the server, as a fork ------------------------------------------------------------------ */
 
 /* In the new process: it is nobody's supervisor. */
-static int be_server(struct supervisor *supervisor, int control_fd, pid_t parent)
+static int be_server(struct supervisor *supervisor, int fd, pid_t parent)
 {
-	struct control control;
+	struct control *control = &supervisor->control;
 	int status = SERVER_FAILED;
 
 	close_fd(&supervisor->signal_fd);
-	control_init(&control);
-	control.fd = control_fd;
-	control.reload = supervisor->reload;
-	memcpy(control.ctl, supervisor->ctl, sizeof(control.ctl));
+	control->fd = fd;
 	supervisor->options->endpoint->passed = true;
 	(void)sigprocmask(SIG_SETMASK, &supervisor->mask, NULL);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
-		status = supervisor->options->serve(supervisor->options->arg, &control);
-	control_close(&control);
+		status = supervisor->options->serve(supervisor->options->arg, control);
+	control_close(control);
 	return status;
 }
 
@@ -128,7 +118,7 @@ static int start_server(struct supervisor *supervisor)
 		(void)close(pair[0]);
 	}
 	(void)close(pair[1]);
-	supervisor->control_fd = supervisor->server < 0 ? -1 : pair[0];
+	supervisor->control.fd = supervisor->server < 0 ? -1 : pair[0];
 	return GO_ON;
 }
 
@@ -168,8 +158,8 @@ static void on_message(struct supervisor *supervisor, const struct control_messa
 		break;
 	case CONTROL_KEEP:
 	case CONTROL_DROP:
-		close_fd(&supervisor->ctl[message->client]);
-		supervisor->ctl[message->client] = fd;
+		close_fd(&supervisor->control.ctl[message->client]);
+		supervisor->control.ctl[message->client] = fd;
 		break;
 	case CONTROL_RELOADING:
 	case CONTROL_NR_KINDS:
@@ -184,8 +174,8 @@ static void hear(struct supervisor *supervisor)
 	struct control_message message;
 	int fd, r;
 
-	while (supervisor->control_fd >= 0) {
-		r = control_receive(supervisor->control_fd, &message, &fd);
+	while (supervisor->control.fd >= 0) {
+		r = control_receive(supervisor->control.fd, &message, &fd);
 		if (r == 0)
 			return;
 		if (r == 1)
@@ -195,7 +185,7 @@ static void hear(struct supervisor *supervisor)
 				  "the server (pid %d) says what no server says",
 				  supervisor->server);
 		else
-			close_fd(&supervisor->control_fd);
+			close_fd(&supervisor->control.fd);
 	}
 }
 
@@ -217,7 +207,7 @@ static void take_signals(struct supervisor *supervisor)
 		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT) {
 			on_stop_signal(supervisor, (int)info.ssi_signo);
 		} else if (info.ssi_signo == SIGHUP) {
-			supervisor->reload = true;
+			supervisor->control.reload = true;
 			if (supervisor->server > 0)
 				(void)kill(supervisor->server, SIGHUP);
 		}
@@ -244,7 +234,7 @@ static int open_signals(struct supervisor *supervisor)
 static void wait_for_news(const struct supervisor *supervisor, uint64_t until_ms)
 {
 	struct pollfd fds[2] = {{.fd = supervisor->signal_fd, .events = POLLIN},
-				{.fd = supervisor->control_fd, .events = POLLIN}};
+				{.fd = supervisor->control.fd, .events = POLLIN}};
 	uint64_t now = now_ms();
 	uint64_t left = until_ms > now ? until_ms - now : 0;
 
@@ -285,7 +275,7 @@ static int attend(struct supervisor *supervisor)
 		if (waitpid(supervisor->server, &status, WNOHANG) != supervisor->server)
 			continue;
 		hear(supervisor);
-		close_fd(&supervisor->control_fd);
+		close_fd(&supervisor->control.fd);
 		return status;
 	}
 }
@@ -353,21 +343,21 @@ static int after_death(struct supervisor *supervisor, int status)
 	if (supervisor->stopping || !plan_pause(supervisor, &ms))
 		return SERVER_FAILED;
 	if (renew) {
-		drop_ctls(supervisor);
+		control_close_ctls(&supervisor->control);
 		if (supervisor_renew(supervisor->options, (enum server_exit)code))
 			return SERVER_FAILED;
 	}
+	notify_status("the server died, another one takes over");
 	pause_ms(supervisor, ms);
 	return supervisor->stopping ? SERVER_STOPPED : GO_ON;
 }
 
 int supervisor_run(const struct supervisor_options *options)
 {
-	struct supervisor supervisor = {.options = options, .control_fd = -1};
+	struct supervisor supervisor = {.options = options};
 	int status = GO_ON;
 
-	for (client_id id = 0; id <= SHM_MAX_CLIENTS; id++)
-		supervisor.ctl[id] = -1;
+	control_init(&supervisor.control);
 	if (open_signals(&supervisor)) {
 		log_print(options->log, LOG_LEVEL_ERROR, "no signalfd: %s", strerror(errno));
 		return SERVER_FAILED;
@@ -379,7 +369,7 @@ int supervisor_run(const struct supervisor_options *options)
 		status = after_death(&supervisor,
 				     supervisor.server > 0 ? attend(&supervisor) : SIGKILL);
 	}
-	drop_ctls(&supervisor);
+	control_close(&supervisor.control);
 	close_fd(&supervisor.signal_fd);
 	return status;
 }

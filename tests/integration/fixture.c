@@ -162,11 +162,13 @@ static bool serves(const struct fixture *fixture)
 	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	struct pollfd answer = {.fd = fd, .events = POLLIN};
 	bool answered;
+	char byte;
 
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", fixture->socket);
 	answered = connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0 &&
 		   send(fd, hello, sizeof(hello), MSG_NOSIGNAL) > 0 &&
-		   poll(&answer, 1, (int)CLOCK_PATIENCE_MS) == 1;
+		   poll(&answer, 1, (int)CLOCK_PATIENCE_MS) == 1 &&
+		   recv(fd, &byte, 1, 0) == 1; /* not the end of one that is being killed */
 	(void)close(fd);
 	return answered;
 }

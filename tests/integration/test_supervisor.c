@@ -373,9 +373,12 @@ static void second_signal_does_not_wait(void)
 
 static void with_a_manager(struct fixture *fixture)
 {
+	char pid[16];
+
+	(void)snprintf(pid, sizeof(pid), "%d", getpid());
 	(void)setenv("NOTIFY_SOCKET", fixture->arg, 1);
 	(void)setenv("WATCHDOG_USEC", "200000", 1);
-	(void)unsetenv("WATCHDOG_PID");
+	(void)setenv("WATCHDOG_PID", pid, 1);
 }
 
 /* Waits for a message that begins so; the pid that sent it. */

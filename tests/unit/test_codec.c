@@ -90,6 +90,14 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 		       a->cache_register.batch == b->cache_register.batch &&
 		       a->cache_register.rebuild_ns == b->cache_register.rebuild_ns &&
 		       !strcmp(a->cache_register.name, b->cache_register.name);
+	case MESSAGE_SHRINK_DONE:
+		return a->shrink_done.cache == b->shrink_done.cache &&
+		       a->shrink_done.stopped == b->shrink_done.stopped &&
+		       a->shrink_done.nr_objects == b->shrink_done.nr_objects &&
+		       a->shrink_done.nr_scanned == b->shrink_done.nr_scanned &&
+		       a->shrink_done.nr_freed == b->shrink_done.nr_freed &&
+		       a->shrink_done.nr_frames == b->shrink_done.nr_frames &&
+		       a->shrink_done.thread == b->shrink_done.thread;
 	case MESSAGE_SHARE:
 		return a->share.lane == b->share.lane && a->share.seq == b->share.seq &&
 		       a->share.pfn == b->share.pfn && a->share.to_client == b->share.to_client;
@@ -121,7 +129,6 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 	case MESSAGE_CHECK:
 	case MESSAGE_SHRINK:
 	case MESSAGE_PRESSURE:
-	case MESSAGE_SHRINK_DONE:
 		return !memcmp(&a->hello, &b->hello, body_bytes(a->kind));
 	case MESSAGE_NONE:
 	case MESSAGE_NR_KINDS:

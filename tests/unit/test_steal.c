@@ -336,8 +336,10 @@ static void only_magazines_that_rest_are_idle(void)
 	setup(&f, 4096);
 	push_frames(&f, 7);
 	pool_tick(f.pool.pool);
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, true), 0);
-	pool_tick(f.pool.pool);
+	for (uint32_t i = 0; i < MAGAZINE_IDLE_TICKS; i++) {
+		CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, true), 0);
+		pool_tick(f.pool.pool);
+	}
 	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, true), 1);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 7);
 	teardown(&f);
