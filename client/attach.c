@@ -15,7 +15,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define ATTACH_PATH_BYTES 108u /* of sockaddr_un.sun_path */
 #define ATTACH_RUN_PATH "/run/paged/paged.sock"
 #define ATTACH_FDS 4u
 #define MEMBARRIER_GET_REGISTRATIONS (1 << 9) /* Linux 6.3; older headers lack it */
@@ -46,20 +45,20 @@ static int attach_register_barrier(void)
 /* --- which socket --- */
 
 struct attach_paths {
-	char path[2][ATTACH_PATH_BYTES];
+	char path[2][CLIENT_PATH_BYTES];
 	uint32_t n;
 };
 
 static int attach_add_path(struct attach_paths *paths, const char *directory, const char *name)
 {
 	char *path = paths->path[paths->n];
-	int n = snprintf(path, ATTACH_PATH_BYTES, "%s%s", directory, name);
+	int n = snprintf(path, CLIENT_PATH_BYTES, "%s%s", directory, name);
 
-	if (n < 0 || (uint32_t)n >= ATTACH_PATH_BYTES)
+	if (n < 0 || (uint32_t)n >= CLIENT_PATH_BYTES)
 		return error_set(-ENAMETOOLONG,
 				 "the socket's path %s%s is too long: at most %u bytes, use a "
 				 "shorter one",
-				 directory, name, ATTACH_PATH_BYTES - 1);
+				 directory, name, CLIENT_PATH_BYTES - 1);
 	paths->n++;
 	return 0;
 }
@@ -102,8 +101,10 @@ static int attach_connect(pageclient *client, const char *named, uint64_t deadli
 		return r;
 	for (uint32_t i = 0; i < paths.n; i++) {
 		r = socket_connect(paths.path[i], deadline_ns, &client->call_fd);
-		if (r != -ENOENT && r != -ECONNREFUSED && r != -ENOTDIR)
-			return r < 0 ? attach_connect_error(r, paths.path[i]) : 0;
+		if (r == -ENOENT || r == -ECONNREFUSED || r == -ENOTDIR)
+			continue;
+		memcpy(client->socket_path, paths.path[i], CLIENT_PATH_BYTES);
+		return r < 0 ? attach_connect_error(r, paths.path[i]) : 0;
 	}
 	return attach_connect_error(-ENOTCONN, paths.path[paths.n - 1]);
 }
@@ -175,6 +176,7 @@ static void attach_note_reply(pageclient *client, const struct message_reply *re
 	client->id = reply->client;
 	client->max_threads = reply->max_threads;
 	client->daemon_version = reply->daemon_version;
+	client->away.random = (reply->token[0] ^ clock_now_ns()) | 1;
 	client->token[0] = reply->token[0];
 	client->token[1] = reply->token[1];
 	client->level = reply->level;
@@ -203,6 +205,8 @@ int attach_open(pageclient *client, const char *socket_path)
 		client->event_fd = fds[3];
 		fds[3] = -1;
 		r = map_attach(client, fds);
+		client->ctl_fd = fds[2];
+		fds[2] = -1;
 	}
 	for (uint32_t i = 0; i < MESSAGE_FDS_MAX; i++) {
 		if (fds[i] >= 0)

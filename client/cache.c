@@ -22,7 +22,8 @@ struct pageclient_cache {
 	struct pageclient_cache *next;
 	uint32_t id;
 	uint32_t batch;
-	bool busy; /* under caches.lock: a callback runs */
+	bool busy;                          /* under caches.lock: a callback runs */
+	struct message_cache_register told; /* to the daemon */
 	uint64_t (*count)(void *arg);
 	int (*scan)(void *arg, struct pageclient_scan *scan);
 	void *arg;
@@ -217,8 +218,13 @@ static struct pageclient_cache *cache_link(pageclient *client,
 	cache->count = options->count;
 	cache->scan = options->scan;
 	cache->arg = options->arg;
+	cache->told = (struct message_cache_register){.seeks = options->seeks ? options->seeks
+									      : CACHE_SEEKS,
+						      .batch = cache->batch,
+						      .rebuild_ns = options->rebuild_ns};
+	memcpy(cache->told.name, options->name, strlen(options->name) + 1);
 	(void)pthread_mutex_lock(&client->caches.lock);
-	cache->id = ++client->caches.last_id;
+	cache->id = cache->told.cache = ++client->caches.last_id;
 	cache->next = client->caches.list;
 	client->caches.list = cache;
 	(void)pthread_mutex_unlock(&client->caches.lock);
@@ -260,13 +266,10 @@ int pageclient_cache_register(pageclient *client, const struct pageclient_cache_
 	cache = cache_link(client, &own);
 	if (!cache)
 		return error_set(-ENOMEM, "no memory for the cache");
-	request.cache_register.cache = cache->id;
-	request.cache_register.seeks = own.seeks ? own.seeks : CACHE_SEEKS;
-	request.cache_register.batch = cache->batch;
-	request.cache_register.rebuild_ns = own.rebuild_ns;
-	memcpy(request.cache_register.name, own.name, strlen(own.name) + 1);
+	request.cache_register = cache->told;
 	if (client_state(client) != PAGECLIENT_PRIVATE)
-		r = rpc_request(client, &request, client->options.call_timeout_ms, &reply);
+		r = rpc_request(client, &request, client->options.call_timeout_ms,
+				client->options.call_timeout_ms, &reply);
 	if (r < 0) {
 		cache_unlink(client, cache);
 		free(cache);
@@ -295,10 +298,60 @@ int pageclient_cache_unregister(pageclient_cache *cache)
 				 "unregister elsewhere");
 	cache_unlink(client, cache);
 	request.cache_unregister.cache = cache->id;
+	/* Without a daemon it is told at the resume: cache_reconcile(). */
 	if (client_state(client) == PAGECLIENT_CONNECTED)
-		(void)rpc_request(client, &request, client->options.call_timeout_ms, &reply);
+		(void)rpc_request(client, &request, client->options.call_timeout_ms, 0, &reply);
 	free(cache);
 	return 0;
+}
+
+/* --- after a resume --- */
+
+static struct pageclient_cache *cache_find_locked(pageclient *client, uint32_t id)
+{
+	struct pageclient_cache *cache = client->caches.list;
+
+	while (cache && cache->id != id)
+		cache = cache->next;
+	return cache;
+}
+
+static bool cache_is_known(const pageclient *client, uint32_t id)
+{
+	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
+		const struct shm_cache *shown = &client->view.caches[i];
+
+		if (shm_load32(&shown->state) != SHM_CACHE_FREE && shown->client == client->id &&
+		    shown->id == id)
+			return true;
+	}
+	return false;
+}
+
+/* The lock is held throughout: a cache is in the list before the daemon hears of it, so one that
+ * META shows and the list has not is one that was unregistered while nobody could be told. Both
+ * requests change nothing if they are one too many. */
+void cache_reconcile(pageclient *client)
+{
+	struct message request = {.kind = MESSAGE_CACHE_UNREGISTER};
+
+	(void)pthread_mutex_lock(&client->caches.lock);
+	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
+		const struct shm_cache *shown = &client->view.caches[i];
+
+		if (shm_load32(&shown->state) == SHM_CACHE_FREE || shown->client != client->id ||
+		    cache_find_locked(client, shown->id))
+			continue;
+		request.cache_unregister.cache = shown->id;
+		rpc_post(client, &request);
+	}
+	request.kind = MESSAGE_CACHE_REGISTER;
+	for (struct pageclient_cache *cache = client->caches.list; cache; cache = cache->next) {
+		request.cache_register = cache->told;
+		if (!cache_is_known(client, cache->id))
+			rpc_post(client, &request);
+	}
+	(void)pthread_mutex_unlock(&client->caches.lock);
 }
 
 void cache_free_all(pageclient *client)

@@ -7,6 +7,9 @@
 
 /* How long close waits for the daemon to have taken everything back. */
 #define CLOSE_WAIT_MS 1000u
+/* How long it waits for a daemon that is away. Lower: the frames of a client that is closed during
+ * a restart stay taken until the process ends; higher: programs end late without a daemon. */
+#define CLOSE_AWAY_MS 200u
 
 uint32_t pageclient_version(void)
 {
@@ -73,14 +76,18 @@ static pageclient *client_new(void)
 	if (!client)
 		return NULL;
 	client->call_fd = client->event_fd = client->epoll_fd = client->wake_fd = -1;
-	client->stop_fd = -1;
+	client->ctl_fd = client->timer_fd = client->stop_fd = -1;
+	client->away.fd = client->away.event_fd = -1;
 	client->refs = 1;
 	client->deferred.first = PFN_NONE;
 	(void)pthread_mutex_init(&client->threads.lock, NULL);
 	(void)pthread_mutex_init(&client->deferred.lock, NULL);
 	(void)pthread_mutex_init(&client->caches.lock, NULL);
 	(void)pthread_mutex_init(&client->dispatch_lock, NULL);
+	(void)pthread_mutex_init(&client->away.lock, NULL);
 	clock_cond_init(&client->caches.idle);
+	clock_cond_init(&client->away.changed);
+	away_init(client);
 	return client;
 }
 
@@ -109,10 +116,6 @@ static void client_release(pageclient *client)
 	}
 	share_close(client);
 	dispatch_close(client);
-	if (client->call_fd >= 0)
-		(void)close(client->call_fd);
-	if (client->event_fd >= 0)
-		(void)close(client->event_fd);
 	rpc_done(&client->rpc);
 	map_detach(client);
 	private_close(client);
@@ -165,6 +168,7 @@ int pageclient_open(const struct pageclient_options *options, pageclient **ret_c
 		return r;
 	}
 	client->state_told = (uint32_t)client_state(client);
+	client->generation_told = rpc_generation(client);
 	*ret_client = client;
 	return 0;
 }
@@ -181,8 +185,9 @@ void pageclient_close(pageclient *client)
 		return;
 	if (client_is_ours(client)) {
 		dispatch_stop_thread(client);
-		if (client_state(client) == PAGECLIENT_CONNECTED)
-			(void)rpc_request(client, &request, CLOSE_WAIT_MS, &reply);
+		if (client_state(client) == PAGECLIENT_CONNECTED ||
+		    client_state(client) == PAGECLIENT_AWAY)
+			(void)rpc_request(client, &request, CLOSE_WAIT_MS, CLOSE_AWAY_MS, &reply);
 	}
 	if (pageclient_fast_v1 && pageclient_fast_v1->client == client)
 		pageclient_fast_v1 = NULL;
@@ -211,7 +216,7 @@ static int status_from_daemon(pageclient *client, struct pageclient_status *stat
 {
 	struct message request = {.kind = MESSAGE_STATUS};
 	struct message_reply reply;
-	int r = rpc_request(client, &request, client->options.call_timeout_ms, &reply);
+	int r = rpc_request(client, &request, client->options.call_timeout_ms, 0, &reply);
 
 	if (r < 0)
 		return r;
@@ -233,9 +238,10 @@ static int status_fill(pageclient *client, struct pageclient_status *status)
 
 	status->client_id = client->id;
 	status->page_size = (uint32_t)pageclient_page_size(client);
-	status->daemon_version = client->daemon_version;
 	/* relaxed; numbers for people */
+	status->daemon_version = __atomic_load_n(&client->daemon_version, __ATOMIC_RELAXED);
 	status->level = (enum pageclient_level)__atomic_load_n(&client->level, __ATOMIC_RELAXED);
+	client_resume_step(client);
 	if (client_state(client) == PAGECLIENT_CONNECTED)
 		r = status_from_daemon(client, status);
 	if (r < 0 && r != -ENOTCONN)

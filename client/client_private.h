@@ -9,6 +9,7 @@
  *   slow.c / release.c --> pcp.c (refill, drain) --> rpc.c --> call socket --> daemon
  *                     \--> lane.c (Alloc, Free, Share, Import, Put: exactly once) /
  *   dispatch.c <-- event socket <-- upcalls        cache.c runs count and scan
+ *   away.c: connection gone --> AWAY --> resume.c: connect, Resume by token --> CONNECTED or LOST
  *
  * Why so. A frame is taken and given back without a lock and without a system call, so what a
  * thread pops from belongs to it alone: a `pcp` is the magazines and the lane of one thread index
@@ -26,12 +27,13 @@
  * out leaves its call open where that matters: a refill that is still under way may change the ring
  * of the magazine at any moment, so the magazine is barred until the answer is there; a lane with
  * an open request takes no other before that is settled. So a daemon that hangs costs time, no
- * frames.
+ * frames. A connection that ends ends all calls on it (-ENOTCONN); what is waited for is repeated
+ * on the next one, which has a new `generation`: whoever saw the old one end cannot end the new.
  *
  * Locks, in the order in which they are taken; none is held while a callback runs:
- *   pcp.lock (the shared pcp only)  >  shares.lock  >  threads.lock, deferred.lock, rpc.lock,
- *   caches.lock (each a leaf)  and  dispatch_lock, which stands alone (held during callbacks, only
- *   ever tried, but by the library's own thread).
+ *   dispatch_lock (held during callbacks, only ever tried, but by the library's own thread)  >
+ *   pcp.lock (the shared pcp only)  >  shares.lock  >  away.lock, caches.lock  >  threads.lock,
+ *   deferred.lock, rpc.lock (each a leaf).
  *
  * Invariants.
  *   C1 a pcp is named by at most one member, but for the shared one; who is not its thread, or does
@@ -39,8 +41,10 @@
  *   C2 the TLS descriptor is NULL, or of this thread, exclusive, created, not barred and not used
  *      inside a scan callback (so that alloc there is seen and refused).
  *   C3 the mask of a magazine changes only between a refill sent and answered by its own thread.
- *   C4 a frame that the program gave back is in a magazine, in the deferred list or gone; never in
- * two. C5 after a fork the child touches no lock, no socket and no CTL of the parent's clients.
+ *   C4 a frame that the program gave back is in a magazine, in the deferred list, named by an open
+ *      Free of a lane, or gone; never two of these.
+ *   C5 after a fork the child touches no lock, no socket and no CTL of the parent's clients.
+ *   C6 the numbers of call_fd and event_fd are for life; a resume puts other sockets behind them.
  *
  * Memory: all of a client is freed by close, but for struct pageclient itself (see above). */
 #ifndef CLIENT_CLIENT_PRIVATE_H
@@ -78,6 +82,10 @@
 /* Deferred frames moved by one slow call: lower lets the list last, higher makes one call slow. */
 #define CLIENT_FLUSH_MAX 64u
 #define CLIENT_ERROR_BYTES 640u
+#define CLIENT_PATH_BYTES 108u /* of sockaddr_un.sun_path */
+/* Connections in a row that may end under one request before it is given up: a request that kills
+ * its server must not be repeated for ever. Lower fails calls while a server is killed often. */
+#define CLIENT_REPEATS 64u
 #define CLIENT_ALLOC_FLAGS                                                                         \
 	(PAGECLIENT_ZERO | PAGECLIENT_COLD | PAGECLIENT_NOWAIT | PAGECLIENT_RECLAIMABLE |          \
 	 PAGECLIENT_MAY_SHRINK)
@@ -96,16 +104,24 @@ struct magazine {
 struct rpc_call {
 	uint64_t id;
 	bool done;
-	bool waiting; /* its thread sleeps on cond */
-	int r;        /* with done: 0 and reply is filled, or -errno */
+	bool waiting;        /* its thread sleeps on cond */
+	int r;               /* with done: 0 and reply is filled, or -ENOTCONN: repeat it */
+	uint64_t generation; /* of the connection that it was sent on */
 	pthread_cond_t cond;
 	struct rpc_call *prev, *next;
 	struct message_reply reply;
 };
 
+/* How long a request may take. */
+struct patience {
+	uint64_t answer_ms; /* for its answer, and again after each resume */
+	uint64_t answer_ns; /* the same as a deadline */
+	uint64_t away_ns;   /* until then a daemon that is away is waited for; 0: not at all */
+};
+
 struct lane {
 	uint64_t seq;
-	bool open; /* request was sent and its answer did not come in time */
+	bool open; /* request was sent, and its answer was not seen yet */
 	struct message request;
 	struct rpc_call call;
 };
@@ -143,8 +159,10 @@ struct thread {
 
 struct rpc {
 	pthread_mutex_t lock;
-	bool reading; /* a leader reads the socket; buffer is its */
-	bool ended;   /* the connection is gone; every call is answered -ENOTCONN */
+	bool reading;        /* a leader reads the socket; buffer is its */
+	bool ended;          /* the connection is gone; every call is answered -ENOTCONN */
+	uint64_t generation; /* of the connection: 1, one more with each resume. Written under lock,
+			      * atomic: looked at without it too */
 	uint64_t last_id;
 	struct rpc_call *calls;
 	uint8_t *buffer; /* MESSAGE_BYTES_MAX */
@@ -160,9 +178,11 @@ struct pageclient {
 	struct pageclient_options options; /* with defaults filled in; its strings are not kept */
 	char name[MESSAGE_NAME_BYTES];
 	uint32_t id;
-	uint32_t max_threads; /* indexes; the last one is for those who share */
-	uint32_t daemon_version;
+	uint32_t max_threads;    /* indexes; the last one is for those who share */
+	uint32_t daemon_version; /* atomic, relaxed: a resume may find another one */
 	uint64_t token[2];
+	uint64_t instance_id;
+	char socket_path[CLIENT_PATH_BYTES]; /* of the daemon that answered: where a Resume goes */
 	struct shm_view view;
 	char *data;
 	uint64_t data_bytes; /* mapped, without the page behind */
@@ -171,8 +191,10 @@ struct pageclient {
 	char *ctl;
 	uint64_t ctl_bytes;
 	int call_fd, event_fd;
+	int ctl_fd;   /* for a Resume; as long as the client */
 	int epoll_fd; /* what pageclient_fd() gives */
 	int wake_fd;  /* eventfd in epoll_fd: the state changed */
+	int timer_fd; /* timerfd in epoll_fd: while AWAY, when to try again */
 	struct private_pool *private_pool;
 
 	/* atomics */
@@ -184,6 +206,18 @@ struct pageclient {
 	uint64_t nr_bad_free; /* refused without the daemon; relaxed */
 
 	struct rpc rpc;
+	struct {
+		pthread_mutex_t lock;
+		pthread_cond_t changed; /* nobody is busy any more, or the state is another */
+		bool busy;              /* a thread resumes: all below but event_fd is its */
+		int fd;                 /* connected, Resume sent and not answered; -1: none */
+		uint64_t tried_ns;      /* the last try that failed, or the resume */
+		uint64_t next_ns;       /* no try before */
+		uint64_t delay_ns;      /* after the next one that fails */
+		uint64_t random;
+		int r;        /* why the last one failed */
+		int event_fd; /* new event socket, which dispatch has not taken yet; -1: none */
+	} away;
 	struct {
 		pthread_mutex_t lock;
 		struct pcp *pcp[SHM_MAX_THREADS]; /* NULL: not yet used */
@@ -208,8 +242,9 @@ struct pageclient {
 		uint32_t nr;
 	} shares;
 	pthread_mutex_t dispatch_lock;
-	uint32_t state_told; /* under dispatch_lock: the last state that on_state heard of */
-	bool events_ended;   /* under dispatch_lock */
+	uint32_t state_told;      /* under dispatch_lock: the last state that on_state heard of */
+	uint64_t generation_told; /* under dispatch_lock: the connection that it was */
+	bool events_ended;        /* under dispatch_lock */
 	bool has_thread;
 	int stop_fd;
 	pthread_t thread;
@@ -261,8 +296,12 @@ void map_detach(pageclient *client);
 
 /* socket.c: messages on a SOCK_SEQPACKET socket. */
 int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd);
-/* Never blocks, never raises SIGPIPE. -EAGAIN: the peer does not read. */
+/* Never blocks. -EAGAIN: the backlog is full. */
+int socket_try_connect(const char *path, int *ret_fd);
+/* Never blocks, never raises SIGPIPE. -EAGAIN: the peer does not read. -ENOTCONN: it is gone. */
 int socket_send(int fd, const struct message *message);
+/* The same with a descriptor, which stays the caller's. */
+int socket_send_fd(int fd, const struct message *message, int passed_fd);
 /* -EAGAIN nothing there; -ENOTCONN end; -EBADMSG. *ret_n_fds descriptors, close-on-exec, in fds
  * (MESSAGE_FDS_MAX of them); with fds NULL any that come are closed. */
 int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
@@ -273,29 +312,59 @@ int rpc_init(struct rpc *rpc);
 void rpc_done(struct rpc *rpc);
 void rpc_call_init(struct rpc_call *call);
 void rpc_call_done(struct rpc_call *call);
-/* Sends request (its id is chosen here) as call, which then is under way. 0 or -ENOTCONN,
- * -ETIMEDOUT: nothing was sent. */
-int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
-	     uint64_t deadline_ns);
-/* 0: call->reply is there. -ETIMEDOUT: call is still under way. -ENOTCONN: the daemon went away. */
+/* Answers within answer_ms; a daemon that is away is waited for for away_ms. 0: not at all. */
+void patience_init(struct patience *patience, uint64_t answer_ms, uint64_t away_ms);
+/* Sends request (its id is chosen here) as call, which then is under way. If the connection ended
+ * first it waits for the next one. With an error nothing was sent, and call is done: -ENOTCONN,
+ * -EAGAIN as client_connect(); -ETIMEDOUT the daemon does not read. */
+int rpc_begin(pageclient *client, struct rpc_call *call, struct message *request,
+	      struct patience *patience);
+/* 0: call->reply is there. -ETIMEDOUT: call is still under way. -ENOTCONN: the connection ended,
+ * before that request was answered or before it was served; also if it was never sent. */
 int rpc_wait(pageclient *client, struct rpc_call *call, uint64_t deadline_ns);
+/* As rpc_wait(), but then request, which is call's, is sent again on the next connection. Errors
+ * are those of rpc_begin() and -ETIMEDOUT as of rpc_wait(). */
+int rpc_finish(pageclient *client, struct rpc_call *call, struct message *request,
+	       struct patience *patience);
 /* The call is not under way any more; a reply that still comes is dropped. */
 void rpc_forget(pageclient *client, struct rpc_call *call);
-/* All three. Returns the reply's status with the error set, or -errno as above. */
-int rpc_request(pageclient *client, struct message *request, uint64_t timeout_ms,
+/* All of it, for requests that may be repeated. Returns the reply's status with the error set, or
+ * -errno as above. */
+int rpc_request(pageclient *client, struct message *request, uint64_t answer_ms, uint64_t away_ms,
 		struct message_reply *ret_reply);
-/* Answers every call under way with -ENOTCONN. */
-void rpc_end(pageclient *client);
+/* Sends a request to which nobody waits for the answer, if that can be done at once. */
+void rpc_post(pageclient *client, struct message *request);
+uint64_t rpc_generation(const pageclient *client);
 
-/* away.c: the daemon is gone: state AWAY, every waiter is woken, on_state will run in dispatch. */
-void client_away(pageclient *client);
+/* rpc.c: that connection is gone, unless it is another one by now: state AWAY, every call ends
+ * with -ENOTCONN, on_state will run in dispatch. */
+void client_away(pageclient *client, uint64_t generation);
+
+/* away.c */
+void away_init(pageclient *client);
 void client_wake(pageclient *client);
+/* Waits until the daemon is back; away_ns as in struct patience. 0: CONNECTED. -EAGAIN: not until
+ * then. -ENOTCONN: not to be waited for, or LOST. The error is set. */
+int client_connect(pageclient *client, uint64_t away_ns);
+/* While AWAY: one step towards a connection, which does not wait; arms the timer for the next. */
+void client_resume_step(pageclient *client);
+
+/* resume.c, for the one thread that is busy with it. */
+
+/* Connects and sends Resume: away.fd waits for the reply then. 0 or -errno. */
+int resume_send(pageclient *client);
+/* The reply is to be read. 0: CONNECTED. -ETIMEDOUT: it is not there yet. -ESTALE: LOST. Else
+ * -errno, and away.fd is closed. */
+int resume_receive(pageclient *client);
 
 /* lane.c: a request that changes ownership, once and only once. pcp is the caller's (C1). Returns
- * the status with the error set; -ETIMEDOUT leaves the lane open: the same request repeated gets
- * its answer. */
-int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t timeout_ms,
-		 struct message_reply *ret_reply);
+ * the status with the error set. An error of rpc_finish() leaves the lane open if the request was
+ * sent: the same request repeated gets its answer. */
+int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t answer_ms,
+		 uint64_t away_ms, struct message_reply *ret_reply);
+/* What the program gave back on a lane that is open gets on its way again, by a thread that has
+ * nothing to ask on that lane. Does not wait. */
+void lane_poke(pageclient *client, struct pcp *pcp);
 /* Is the lane open with this request, sent and not answered yet? */
 bool lane_is_open_with(const struct lane *lane, const struct message *request);
 
@@ -336,9 +405,9 @@ static inline bool pcp_try_lock(struct pcp *pcp)
 	return !pcp->shared || pthread_mutex_trylock(&pcp->lock) == 0;
 }
 /* The magazines exist. 0; -errno with the error set. */
-int pcp_create(pageclient *client, struct pcp *pcp, uint64_t timeout_ms);
-/* One PcpRefill. 0; -ETIMEDOUT (barred then), -EAGAIN with *ret_shrink frames wanted of the own
- * caches, -errno. */
+int pcp_create(pageclient *client, struct pcp *pcp, uint64_t answer_ms, uint64_t away_ms);
+/* One PcpRefill, or the end of one: look into the magazine, and ask again if it is empty. 0;
+ * -ETIMEDOUT (barred then), -EAGAIN with *ret_shrink frames wanted of the own caches, -errno. */
 int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
 	       unsigned flags, uint64_t *ret_shrink);
 uint32_t pcp_request_flags(unsigned flags); /* PAGECLIENT_* of an allocation to REQUEST_* */
@@ -374,12 +443,17 @@ void registry_remove(pageclient *client);
 int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn);
 /* Is pfn the head of a block OWNED by this client? At most 19 loads of META. */
 bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order);
+/* Puts a block of this client on the deferred list. Never fails, never waits. */
+void deferred_push(pageclient *client, pfn_t pfn);
+/* Takes the block back that was put there last, if it is of that order; NULL if not. */
+void *deferred_take(pageclient *client, order_t order);
 /* Moves frames of the deferred list into magazines, or back to the daemon. */
 void deferred_flush(pageclient *client, struct pcp *pcp);
 
 /* share.c: does this process hold a reference of the shared frame? shares.lock is the caller's. */
 bool share_is_held(const pageclient *client, uint32_t pfn);
 void share_lock(pageclient *client);
+bool share_try_lock(pageclient *client);
 void share_unlock(pageclient *client);
 int share_open(pageclient *client);
 void share_close(pageclient *client);
@@ -390,9 +464,14 @@ uint64_t cache_shrink_self(pageclient *client, uint64_t n_frames, uint64_t deadl
 void cache_upcall(pageclient *client, const struct message_shrink *shrink,
 		  struct message_shrink_done *ret_done, int *ret_n);
 void cache_free_all(pageclient *client);
+/* After a resume: what META shows of our caches and what we have becomes the same again. */
+void cache_reconcile(pageclient *client);
 
 /* dispatch.c */
 int dispatch_open(pageclient *client);
+/* Puts fd into, takes it out of what pageclient_fd() watches. */
+int dispatch_watch(const pageclient *client, int fd, uint32_t events);
+void dispatch_unwatch(const pageclient *client, int fd);
 void dispatch_close(pageclient *client);
 void dispatch_stop_thread(pageclient *client);
 

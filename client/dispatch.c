@@ -3,27 +3,36 @@
  *   epoll_fd (pageclient_fd)  <- event socket: readable       upcalls
  *                             <- call socket: hung up         the daemon is gone
  *                             <- wake_fd: readable            the state changed
+ *                             <- timer_fd: readable           away: the next try is due
+ *                             <- a Resume's socket: readable  away: its reply is there
  *
  * One thread dispatches at a time; another that comes meanwhile finds nothing to do (the library's
  * own thread waits instead, or it would spin on a descriptor that stays readable). The daemon ends
- * the event socket alone when a program lets upcalls pile up: then no more come, and calls go on.
- */
+ * the event socket alone when a program lets upcalls pile up: then no more come before the next
+ * resume, and calls go on. After a resume, by whomever, dispatch takes the new event socket. */
 #include "client/client_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
-static int dispatch_watch(const pageclient *client, int fd, uint32_t events)
+int dispatch_watch(const pageclient *client, int fd, uint32_t events)
 {
 	struct epoll_event event = {.events = events, .data = {.fd = fd}};
 
 	return epoll_ctl(client->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0 ? -errno : 0;
+}
+
+void dispatch_unwatch(const pageclient *client, int fd)
+{
+	(void)epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 }
 
 int dispatch_open(pageclient *client)
@@ -36,7 +45,12 @@ int dispatch_open(pageclient *client)
 	client->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (client->wake_fd < 0)
 		return error_set(-errno, "no descriptor for pageclient_fd()");
+	client->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (client->timer_fd < 0)
+		return error_set(-errno, "no descriptor for pageclient_fd()");
 	r = dispatch_watch(client, client->wake_fd, EPOLLIN);
+	if (r == 0)
+		r = dispatch_watch(client, client->timer_fd, EPOLLIN);
 	if (r == 0 && client->event_fd >= 0)
 		r = dispatch_watch(client, client->event_fd, EPOLLIN);
 	if (r == 0 && client->call_fd >= 0)
@@ -55,42 +69,87 @@ void dispatch_close(pageclient *client)
 {
 	dispatch_close_fd(&client->epoll_fd);
 	dispatch_close_fd(&client->wake_fd);
+	dispatch_close_fd(&client->timer_fd);
 	dispatch_close_fd(&client->stop_fd);
+	dispatch_close_fd(&client->call_fd);
+	dispatch_close_fd(&client->event_fd);
+	dispatch_close_fd(&client->away.fd);
+	dispatch_close_fd(&client->away.event_fd);
+	dispatch_close_fd(&client->ctl_fd);
 }
 
 /* Has the daemon closed its end of the call socket? */
 static void dispatch_check_hangup(pageclient *client)
 {
 	struct pollfd item = {.fd = client->call_fd, .events = POLLRDHUP};
+	uint64_t generation = rpc_generation(client); /* before the look */
 
 	if (client_state(client) == PAGECLIENT_CONNECTED && poll(&item, 1, 0) > 0 &&
 	    (item.revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
-		client_away(client);
+		client_away(client, generation);
 }
 
 static void dispatch_end_events(pageclient *client)
 {
 	client->events_ended = true;
-	(void)epoll_ctl(client->epoll_fd, EPOLL_CTL_DEL, client->event_fd, NULL);
+	dispatch_unwatch(client, client->event_fd);
 	dispatch_check_hangup(client);
 }
 
-/* Tells on_state what it has not heard yet. Returns callbacks run. */
-static int dispatch_state(pageclient *client)
+/* The event socket of the last resume. What was not read from the old one was asked by a daemon
+ * that does not wait for it any more. */
+static void dispatch_take_events(pageclient *client)
+{
+	int fd;
+
+	(void)pthread_mutex_lock(&client->away.lock);
+	fd = client->away.event_fd;
+	client->away.event_fd = -1;
+	(void)pthread_mutex_unlock(&client->away.lock);
+	if (fd < 0)
+		return;
+	dispatch_unwatch(client, client->event_fd);
+	while (dup3(fd, client->event_fd, O_CLOEXEC) < 0 && errno == EINTR)
+		continue;
+	(void)close(fd);
+	client->events_ended = dispatch_watch(client, client->event_fd, EPOLLIN) < 0;
+}
+
+static void dispatch_drain(int fd)
 {
 	uint64_t n;
-	uint32_t state;
 
-	while (read(client->wake_fd, &n, sizeof(n)) < 0 && errno == EINTR)
+	while (read(fd, &n, sizeof(n)) < 0 && errno == EINTR)
 		continue;
-	state = (uint32_t)client_state(client);
-	if (state == client->state_told)
-		return 0;
-	client->state_told = state;
+}
+
+static int dispatch_tell(pageclient *client, enum pageclient_state state)
+{
+	client->state_told = (uint32_t)state;
 	if (!client->options.on_state)
 		return 0;
-	client->options.on_state(client->options.arg, (enum pageclient_state)state);
+	client->options.on_state(client->options.arg, state);
 	return 1;
+}
+
+/* Tells on_state what it has not heard yet, also that the daemon was away for a moment in between.
+ * Returns callbacks run. */
+static int dispatch_state(pageclient *client)
+{
+	uint64_t generation;
+	enum pageclient_state state;
+	int n = 0;
+
+	dispatch_drain(client->wake_fd);
+	dispatch_drain(client->timer_fd);
+	state = client_state(client);
+	generation = rpc_generation(client); /* last: what comes between is told at the next wake */
+	if (generation != client->generation_told && client->state_told == PAGECLIENT_CONNECTED)
+		n += dispatch_tell(client, PAGECLIENT_AWAY);
+	client->generation_told = generation;
+	if ((uint32_t)state != client->state_told)
+		n += dispatch_tell(client, state);
+	return n;
 }
 
 static int dispatch_shrink(pageclient *client, const struct message *message)
@@ -132,6 +191,8 @@ static int dispatch_run(pageclient *client)
 		return error_set(-ENOMEM, "no memory to read upcalls into");
 	dispatch_check_hangup(client);
 	n += dispatch_state(client);
+	client_resume_step(client);
+	dispatch_take_events(client);
 	for (uint32_t i = 0; i < CLIENT_DISPATCH_MAX && !client->events_ended; i++) {
 		if (client->event_fd < 0)
 			break;

@@ -1,11 +1,14 @@
 /* client/lane.c - requests that change ownership happen once.
  *
  * The daemon remembers the last {seq, result} of a lane, so a request that is repeated on its lane
- * is answered and not done again. Here: a lane has one request under way. If its answer does not
- * come in time the lane stays open, and whoever uses it next settles it first: the same request
- * again takes the late answer as its own; with another one what was gained in vain is given back (a
- * frame is freed, an import that nobody counted is put). A share, a put and a free that came late
- * are done and have nothing to give back. */
+ * is answered and not done again, also by the daemon after the one that did it. Here: a lane has
+ * one request under way. If its answer does not come in time, or the connection ended and the
+ * daemon did not come back in time, the lane stays open, and whoever uses it next settles it first:
+ * the same request again takes the late answer as its own; with another one what was gained in vain
+ * is given back (a frame is freed, an import that nobody counted is put). A put and a free that
+ * came late are done and have nothing to give back. So is a share, but one that was lost with its
+ * connection is not repeated: it happened or it did not, the program was told that it may have, and
+ * by now the frame may be in another use. */
 #include "client/client_private.h"
 
 #include <errno.h>
@@ -53,85 +56,116 @@ static void lane_number(struct pcp *pcp, struct message *request)
 	}
 }
 
-/* Sends request and waits. -ETIMEDOUT: the lane is open. */
+/* Waits for the answer of the lane's request, and repeats it with the same number if need be. With
+ * an error the lane stays open. */
+static int lane_await(pageclient *client, struct lane *lane, struct patience *patience)
+{
+	int r = rpc_finish(client, &lane->call, &lane->request, patience);
+
+	lane->open = r < 0;
+	return r;
+}
+
+/* Sends request and waits. */
 static int lane_do(pageclient *client, struct pcp *pcp, struct message *request,
-		   uint64_t deadline_ns)
+		   struct patience *patience)
 {
 	struct lane *lane = &pcp->lane;
 	int r;
 
 	lane_number(pcp, request);
-	r = rpc_send(client, &lane->call, request, deadline_ns);
+	r = rpc_begin(client, &lane->call, request, patience);
 	if (r < 0) {
 		lane->seq--;
 		return r;
 	}
 	lane->request = *request;
-	lane->open = true;
-	r = rpc_wait(client, &lane->call, deadline_ns);
-	if (r != -ETIMEDOUT)
-		lane->open = false;
+	return lane_await(client, lane, patience);
+}
+
+/* An import that nobody counted is put. shares.lock is held from the look on, so that nobody counts
+ * it in between; a caller that does not wait for the daemon does not wait for those who do. */
+static int lane_undo_import(pageclient *client, struct pcp *pcp, struct patience *patience)
+{
+	uint32_t pfn = (uint32_t)(pcp->lane.call.reply.result >> 32);
+	struct message put = {.kind = MESSAGE_PUT, .put = {.pfn = pfn}};
+	int r = 0;
+
+	if (patience->away_ns != 0) {
+		share_lock(client);
+	} else if (!share_try_lock(client)) {
+		pcp->lane.open = true;
+		return error_set(-EBUSY, "another thread shares or imports");
+	}
+	if (!share_is_held(client, pfn))
+		r = lane_do(client, pcp, &put, patience);
+	share_unlock(client);
 	return r;
 }
 
-/* The request that would undo what the settled one gained; false if it gained nothing. */
-static bool lane_plan_undo(pageclient *client, const struct lane *lane, struct message *ret_undo)
+/* Gives back what the settled request gained. */
+static int lane_undo(pageclient *client, struct pcp *pcp, struct patience *patience)
 {
-	const struct message_reply *reply = &lane->call.reply;
-	uint32_t pfn = (uint32_t)(reply->result >> 32);
+	const struct lane *lane = &pcp->lane;
 
-	memset(ret_undo, 0, sizeof(*ret_undo));
-	if (reply->status < 0)
-		return false;
-	if (lane->request.kind == MESSAGE_ALLOC) {
-		ret_undo->kind = MESSAGE_FREE;
-		ret_undo->free.pfn = pfn;
-		ret_undo->free.order = lane->request.alloc.order;
-		return true;
-	}
-	if (lane->request.kind != MESSAGE_IMPORT || share_is_held(client, pfn))
-		return false;
-	ret_undo->kind = MESSAGE_PUT;
-	ret_undo->put.pfn = pfn;
-	return true;
+	if (lane->call.reply.status < 0)
+		return 0;
+	if (lane->request.kind == MESSAGE_IMPORT)
+		return lane_undo_import(client, pcp, patience);
+	if (lane->request.kind == MESSAGE_ALLOC)
+		deferred_push(client, (pfn_t)(lane->call.reply.result >> 32));
+	return 0;
 }
 
 /* Settles an open request before `next`. 0: the lane is free, or, with *ret_same, the answer of
  * next is in lane->call. */
 static int lane_settle(pageclient *client, struct pcp *pcp, const struct message *next,
-		       uint64_t deadline_ns, bool *ret_same)
+		       struct patience *patience, bool *ret_same)
 {
 	struct lane *lane = &pcp->lane;
-	struct message undo;
+	bool same = lane_same(&lane->request, next);
 	int r;
 
 	*ret_same = false;
 	if (!lane->open)
 		return 0;
-	r = rpc_wait(client, &lane->call, deadline_ns);
+	if (lane->request.kind == MESSAGE_SHARE && !same) {
+		r = rpc_wait(client, &lane->call, patience->answer_ns);
+		if (r == -ETIMEDOUT)
+			return r;
+		lane->open = false;
+		return 0;
+	}
+	r = lane_await(client, lane, patience);
 	if (r < 0)
 		return r;
-	lane->open = false;
-	*ret_same = lane_same(&lane->request, next);
-	if (*ret_same)
-		return 0;
-	share_lock(client); /* so that nobody imports between the look and the put */
-	if (lane_plan_undo(client, lane, &undo))
-		r = lane_do(client, pcp, &undo, deadline_ns);
-	share_unlock(client);
-	return r;
+	*ret_same = same;
+	return same ? 0 : lane_undo(client, pcp, patience);
 }
 
-int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t timeout_ms,
-		 struct message_reply *ret_reply)
+void lane_poke(pageclient *client, struct pcp *pcp)
 {
-	uint64_t deadline = clock_deadline_ns(timeout_ms);
+	struct lane *lane = &pcp->lane;
+	struct patience patience;
+
+	if (!lane->open || client_state(client) != PAGECLIENT_CONNECTED)
+		return;
+	patience_init(&patience, 0, 0);
+	if (lane->request.kind == MESSAGE_FREE || lane->request.kind == MESSAGE_PUT)
+		(void)lane_await(client, lane, &patience);
+}
+
+int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t answer_ms,
+		 uint64_t away_ms, struct message_reply *ret_reply)
+{
+	struct patience patience;
 	bool same;
 	int r;
 
-	r = lane_settle(client, pcp, request, deadline, &same);
+	patience_init(&patience, answer_ms, away_ms);
+	r = lane_settle(client, pcp, request, &patience, &same);
 	if (r == 0 && !same)
-		r = lane_do(client, pcp, request, deadline);
+		r = lane_do(client, pcp, request, &patience);
 	if (r < 0)
 		return r;
 	*ret_reply = pcp->lane.call.reply;

@@ -53,6 +53,7 @@ static int map_meta(pageclient *client, int fd)
 		memset(&client->view, 0, sizeof(client->view));
 		return error_set(r, "%s", text);
 	}
+	client->instance_id = client->view.header->instance_id;
 	client->nr_frames = client->view.header->nr_frames;
 	client->page_shift = client->view.header->page_shift;
 	return 0;

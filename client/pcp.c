@@ -2,8 +2,8 @@
  *
  * A refill may double the hot ring, but only while the ring is empty and its owner waits. An owner
  * that stopped waiting must not touch the ring before the answer is there: until then the magazine
- * is barred (refill_open). When the connection ends an unanswered refill can happen no more, and
- * the capacity in META is the last word. */
+ * is barred (refill_open). When the connection ends it stays barred until the next one is there:
+ * only then an unanswered refill can happen no more, and the capacity in META is the last word. */
 #include "client/client_private.h"
 
 #include "paged/bits.h"
@@ -34,7 +34,7 @@ void pcp_done(struct pcp *pcp)
 	(void)pthread_mutex_destroy(&pcp->lock);
 }
 
-int pcp_create(pageclient *client, struct pcp *pcp, uint64_t timeout_ms)
+int pcp_create(pageclient *client, struct pcp *pcp, uint64_t answer_ms, uint64_t away_ms)
 {
 	struct message request = {.kind = MESSAGE_PCP_CREATE, .pcp_create = {.thread = pcp->index}};
 	struct message_reply reply;
@@ -42,7 +42,7 @@ int pcp_create(pageclient *client, struct pcp *pcp, uint64_t timeout_ms)
 
 	if (pcp->created)
 		return 0;
-	r = rpc_request(client, &request, timeout_ms, &reply);
+	r = rpc_request(client, &request, answer_ms, away_ms, &reply);
 	if (r < 0)
 		return r;
 	for (uint32_t m = 0; m < MAGAZINE_COUNT; m++)
@@ -85,11 +85,18 @@ static void pcp_refill_end(struct pcp *pcp)
 	pcp_tell_acquired();
 }
 
+/* Whether the refill can happen no more, r being what rpc_wait() says of it. The connection that it
+ * was lost with had ended by then: one that is there now is a later one. */
+static bool pcp_refill_is_over(const pageclient *client, int r)
+{
+	return r == 0 || (r == -ENOTCONN && client_state(client) == PAGECLIENT_CONNECTED);
+}
+
 bool pcp_is_barred(pageclient *client, struct pcp *pcp, uint32_t magazine)
 {
 	if (!pcp->refill_open || pcp->refill_magazine != magazine)
 		return false;
-	if (rpc_wait(client, &pcp->refill, 0) == -ETIMEDOUT)
+	if (!pcp_refill_is_over(client, rpc_wait(client, &pcp->refill, 0)))
 		return true;
 	pcp_refill_end(pcp);
 	return false;
@@ -101,11 +108,9 @@ uint32_t pcp_request_flags(unsigned flags)
 	       (flags & PAGECLIENT_RECLAIMABLE ? REQUEST_RECLAIMABLE : 0u);
 }
 
-int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
-	       unsigned flags, uint64_t *ret_shrink)
+static int pcp_refill_begin(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
+			    unsigned flags, struct patience *patience)
 {
-	uint64_t timeout_ms = client->options.alloc_timeout_ms;
-	uint64_t deadline = clock_deadline_ns(timeout_ms + CLIENT_GRACE_MS);
 	struct message request = {
 		.kind = MESSAGE_PCP_REFILL,
 		.pcp_refill = {.thread = pcp->index,
@@ -114,21 +119,39 @@ int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_
 			       .flags = pcp_request_flags(flags),
 			       .timeout_ms = client->options.alloc_timeout_ms},
 	};
-	int r;
+	int r = rpc_begin(client, &pcp->refill, &request, patience);
 
-	if (!pcp->refill_open) {
-		r = rpc_send(client, &pcp->refill, &request, deadline);
-		if (r < 0)
-			return r;
-		pcp->refill_open = true;
-		pcp->refill_magazine = magazine;
+	if (r < 0)
+		return r;
+	pcp->refill_open = true;
+	pcp->refill_magazine = magazine;
+	return 0;
+}
+
+int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
+	       unsigned flags, uint64_t *ret_shrink)
+{
+	struct patience patience;
+	int r = 0;
+
+	patience_init(&patience, (uint64_t)client->options.alloc_timeout_ms + CLIENT_GRACE_MS,
+		      client->options.call_timeout_ms);
+	if (!pcp->refill_open)
+		r = pcp_refill_begin(client, pcp, magazine, n_wanted, flags, &patience);
+	if (r < 0)
+		return r;
+	r = rpc_wait(client, &pcp->refill, patience.answer_ns);
+	if (r == -ENOTCONN && !pcp_refill_is_over(client, r)) {
+		int connected = client_connect(client, patience.away_ns);
+
+		if (connected < 0)
+			return connected;
 	}
-	r = rpc_wait(client, &pcp->refill, deadline);
 	if (r == -ETIMEDOUT)
 		return r;
 	pcp_refill_end(pcp);
-	if (r < 0)
-		return r;
+	if (r == -ENOTCONN)
+		return 0; /* lost: the caller looks, and asks again */
 	r = pcp->refill.reply.status;
 	if (r == -EAGAIN)
 		*ret_shrink = pcp->refill.reply.shrink_self;
@@ -137,8 +160,7 @@ int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_
 
 int pcp_drain(pageclient *client, struct pcp *pcp, uint32_t magazine)
 {
-	uint64_t deadline =
-		clock_deadline_ns(bits_min(client->options.call_timeout_ms, CLIENT_FREE_WAIT_MS));
+	struct patience patience;
 	struct message request = {.kind = MESSAGE_PCP_DRAIN,
 				  .pcp_drain = {.thread = pcp->index, .magazine = magazine}};
 	int r;
@@ -148,11 +170,12 @@ int pcp_drain(pageclient *client, struct pcp *pcp, uint32_t magazine)
 			return -EALREADY;
 		pcp->drain_open = false;
 	}
-	r = rpc_send(client, &pcp->drain, &request, deadline);
+	patience_init(&patience, bits_min(client->options.call_timeout_ms, CLIENT_FREE_WAIT_MS), 0);
+	r = rpc_begin(client, &pcp->drain, &request, &patience);
 	if (r < 0)
 		return r;
 	pcp->drain_open = true;
-	r = rpc_wait(client, &pcp->drain, deadline);
+	r = rpc_wait(client, &pcp->drain, patience.answer_ns);
 	if (r == -ETIMEDOUT)
 		return r;
 	pcp->drain_open = false;

@@ -60,7 +60,7 @@ static uint32_t *deferred_link(const pageclient *client, pfn_t pfn)
 	return (uint32_t *)(void *)(client->data + ((size_t)pfn << client->page_shift));
 }
 
-static void deferred_push(pageclient *client, pfn_t pfn)
+void deferred_push(pageclient *client, pfn_t pfn)
 {
 	(void)pthread_mutex_lock(&client->deferred.lock);
 	*deferred_link(client, pfn) = client->deferred.first;
@@ -87,6 +87,19 @@ static pfn_t deferred_pop(pageclient *client, order_t *ret_order)
 	}
 	(void)pthread_mutex_unlock(&client->deferred.lock);
 	return pfn;
+}
+
+void *deferred_take(pageclient *client, order_t order)
+{
+	order_t found = 0;
+	pfn_t pfn = deferred_pop(client, &found);
+
+	if (pfn == PFN_NONE)
+		return NULL;
+	if (found == order)
+		return client->data + ((size_t)pfn << client->page_shift);
+	deferred_push(client, pfn);
+	return NULL;
 }
 
 /* --- one frame, the easy way first; pcp is held --- */
@@ -116,7 +129,8 @@ static bool release_after_drain(pageclient *client, struct pcp *pcp, uint32_t ma
 	return magazine_push(&pcp->magazine[magazine], client, &frame, 1, order, &stop) == 1;
 }
 
-/* True if the daemon has the block, or will have it: the request is under way. */
+/* True if the daemon has the block, or will have it: the request is under way, or is repeated
+ * before the lane takes another. */
 static bool release_by_request(pageclient *client, struct pcp *pcp, pfn_t pfn, order_t order)
 {
 	struct message request = {.kind = MESSAGE_FREE, .free = {.pfn = pfn, .order = order}};
@@ -126,10 +140,10 @@ static bool release_by_request(pageclient *client, struct pcp *pcp, pfn_t pfn, o
 	if (client_state(client) != PAGECLIENT_CONNECTED)
 		return false;
 	pcp_tell_released(client, pcp);
-	r = lane_request(client, pcp, &request, CLIENT_FREE_WAIT_MS, &reply);
-	if (r == -ETIMEDOUT)
-		return lane_is_open_with(&pcp->lane, &request);
-	return r != -ENOTCONN;
+	r = lane_request(client, pcp, &request, CLIENT_FREE_WAIT_MS, 0, &reply);
+	if (lane_is_open_with(&pcp->lane, &request))
+		return true;
+	return r != -ETIMEDOUT && r != -ENOTCONN && r != -EBUSY && r != -EAGAIN;
 }
 
 /* What the program gave back was never its: the daemon refuses it, counts it and says why. */
@@ -251,7 +265,8 @@ static void release_blocks(pageclient *client, unsigned order, unsigned flags, v
 	pcp = member->pcp;
 	/* A thread that only frees gets its magazines here; without them, the deferred list. */
 	if (!pcp->created && client_state(client) == PAGECLIENT_CONNECTED)
-		(void)pcp_create(client, pcp, CLIENT_FREE_WAIT_MS);
+		(void)pcp_create(client, pcp, CLIENT_FREE_WAIT_MS, 0);
+	lane_poke(client, pcp);
 	if (__atomic_load_n(&client->deferred.nr, __ATOMIC_RELAXED) != 0) /* relaxed; a hint */
 		deferred_flush(client, pcp);
 	if (magazine == MAGAZINE_NONE)
@@ -282,11 +297,19 @@ static void release_checked(pageclient *client, void *frame, unsigned order)
 	pcp_unlock(member->pcp);
 }
 
+/* 0: there is something to do. After LOST there is not: the frames are gone already. */
+static int release_begin(const pageclient *client)
+{
+	int r = client_check(client);
+
+	return r == 0 && client_state(client) == PAGECLIENT_LOST ? -ENOTCONN : r;
+}
+
 void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
 {
 	int saved_errno = errno;
 
-	if (!frame || client_check(client) < 0)
+	if (!frame || release_begin(client) < 0)
 		return;
 	release_count(client, order, 1);
 	if (client_state(client) == PAGECLIENT_PRIVATE)
@@ -301,7 +324,7 @@ void pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, vo
 {
 	int saved_errno = errno;
 
-	if (n_frames == 0 || client_check(client) < 0)
+	if (n_frames == 0 || release_begin(client) < 0)
 		return;
 	release_count(client, order, n_frames);
 	if (client_state(client) == PAGECLIENT_PRIVATE) {

@@ -5,16 +5,23 @@
  *
  * A leader whose reply has come, or whose time is up, stops reading and wakes one waiter, who leads
  * on. Messages are sent under the lock: a datagram is whole or not at all, and what is sent is
- * under way before its answer can come. */
+ * under way before its answer can come.
+ *
+ * When the connection ends (away.c) every call under way ends with -ENOTCONN. Those that are waited
+ * for go on: rpc_finish() waits for the next connection and sends the request again. A leader that
+ * still reads then may hold the old socket or the new one; only its generation says whose end it
+ * saw. */
 #include "client/client_private.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 int rpc_init(struct rpc *rpc)
 {
 	rpc->buffer = malloc(MESSAGE_BYTES_MAX);
+	rpc->generation = 1;
 	(void)pthread_mutex_init(&rpc->lock, NULL);
 	return rpc->buffer ? 0 : error_set(-ENOMEM, "no memory for the connection's buffer");
 }
@@ -81,39 +88,72 @@ static void rpc_promote_locked(struct rpc *rpc)
 	}
 }
 
-void rpc_end(pageclient *client)
+uint64_t rpc_generation(const pageclient *client)
 {
-	struct rpc *rpc = &client->rpc;
+	/* acquire; pairs with the release in resume.c */
+	return __atomic_load_n(&client->rpc.generation, __ATOMIC_ACQUIRE);
+}
 
-	(void)pthread_mutex_lock(&rpc->lock);
+static void rpc_end_locked(struct rpc *rpc)
+{
 	rpc->ended = true;
 	while (rpc->calls)
 		rpc_finish_locked(rpc, rpc->calls, -ENOTCONN);
+}
+
+void client_away(pageclient *client, uint64_t generation)
+{
+	struct rpc *rpc = &client->rpc;
+	bool ended;
+
+	(void)pthread_mutex_lock(&rpc->lock);
+	ended = !rpc->ended && rpc->generation == generation;
+	if (ended) {
+		/* At EOF a socket is readable for ever: out of the set with it. shutdown() wakes a
+		 * leader. */
+		dispatch_unwatch(client, client->call_fd);
+		(void)shutdown(client->call_fd, SHUT_RDWR);
+		client_set_state(client, PAGECLIENT_AWAY);
+		rpc_end_locked(rpc);
+	}
 	(void)pthread_mutex_unlock(&rpc->lock);
+	if (ended)
+		client_wake(client);
+}
+
+/* --- sending --- */
+
+void patience_init(struct patience *patience, uint64_t answer_ms, uint64_t away_ms)
+{
+	patience->answer_ms = answer_ms;
+	patience->answer_ns = clock_deadline_ns(answer_ms);
+	patience->away_ns = away_ms ? clock_deadline_ns(away_ms) : 0;
 }
 
 /* One try under the lock. -EAGAIN: the daemon does not read. */
 static int rpc_try_send(pageclient *client, struct rpc_call *call, struct message *request)
 {
 	struct rpc *rpc = &client->rpc;
-	int r;
+	int r = -ENOTCONN;
 
 	(void)pthread_mutex_lock(&rpc->lock);
-	if (rpc->ended) {
-		(void)pthread_mutex_unlock(&rpc->lock);
-		return -ENOTCONN;
+	call->generation = rpc->generation;
+	if (!rpc->ended) {
+		rpc_link_locked(rpc, call);
+		request->id = call->id;
+		r = socket_send(client->call_fd, request);
+		if (r < 0)
+			rpc_finish_locked(rpc, call, -ENOTCONN);
+	} else {
+		call->done = true;
+		call->r = r;
 	}
-	rpc_link_locked(rpc, call);
-	request->id = call->id;
-	r = socket_send(client->call_fd, request);
-	if (r < 0)
-		rpc_unlink_locked(rpc, call);
 	(void)pthread_mutex_unlock(&rpc->lock);
 	return r;
 }
 
-int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
-	     uint64_t deadline_ns)
+static int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
+		    uint64_t deadline_ns)
 {
 	int r;
 
@@ -123,12 +163,42 @@ int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
 			return error_set(r, "the daemon does not read its socket: is it stopped?");
 	}
 	if (r == -ENOTCONN)
-		client_away(client);
-	return r < 0 ? error_set(r, r == -ENOTCONN
-					    ? "the daemon went away: its frames stay readable"
-					    : "the request could not be sent")
-		     : 0;
+		client_away(client, call->generation);
+	else if (r < 0)
+		(void)error_set(r, "the request could not be sent");
+	return r;
 }
+
+int rpc_begin(pageclient *client, struct rpc_call *call, struct message *request,
+	      struct patience *patience)
+{
+	int r = -ENOTCONN;
+
+	for (uint32_t i = 0; i < CLIENT_REPEATS && r == -ENOTCONN; i++) {
+		if (client_state(client) != PAGECLIENT_CONNECTED) {
+			r = client_connect(client, patience->away_ns);
+			if (r < 0)
+				return r;
+			patience->answer_ns = clock_deadline_ns(patience->answer_ms);
+		}
+		r = rpc_send(client, call, request, patience->answer_ns);
+	}
+	return r == -ENOTCONN ? error_set(-EAGAIN, "the daemon comes and goes: its log says why")
+			      : r;
+}
+
+void rpc_post(pageclient *client, struct message *request)
+{
+	struct rpc *rpc = &client->rpc;
+
+	(void)pthread_mutex_lock(&rpc->lock);
+	request->id = ++rpc->last_id;
+	if (!rpc->ended)
+		(void)socket_send(client->call_fd, request);
+	(void)pthread_mutex_unlock(&rpc->lock);
+}
+
+/* --- waiting --- */
 
 static void rpc_deliver_locked(struct rpc *rpc, const struct message *message)
 {
@@ -146,6 +216,7 @@ static void rpc_deliver_locked(struct rpc *rpc, const struct message *message)
 static int rpc_lead_locked(pageclient *client, uint64_t deadline_ns)
 {
 	struct rpc *rpc = &client->rpc;
+	uint64_t generation = rpc->generation;
 	struct message message;
 	int r;
 
@@ -156,7 +227,7 @@ static int rpc_lead_locked(pageclient *client, uint64_t deadline_ns)
 		r = socket_receive(client->call_fd, rpc->buffer, &message, NULL, NULL);
 	(void)pthread_mutex_lock(&rpc->lock);
 	rpc->reading = false;
-	if (r == -EAGAIN)
+	if (r == -EAGAIN || (r < 0 && r != -ETIMEDOUT && rpc->generation != generation))
 		return 0;
 	if (r < 0)
 		return r == -ETIMEDOUT ? r : -ENOTCONN;
@@ -189,7 +260,7 @@ int rpc_wait(pageclient *client, struct rpc_call *call, uint64_t deadline_ns)
 	rpc_promote_locked(rpc);
 	(void)pthread_mutex_unlock(&rpc->lock);
 	if (r == -ENOTCONN) {
-		client_away(client);
+		client_away(client, call->generation);
 		return error_set(r, "the daemon went away: its frames stay readable");
 	}
 	return r < 0 ? error_set(r, "the daemon does not answer: is it stopped?") : 0;
@@ -205,17 +276,36 @@ void rpc_forget(pageclient *client, struct rpc_call *call)
 	(void)pthread_mutex_unlock(&rpc->lock);
 }
 
-int rpc_request(pageclient *client, struct message *request, uint64_t timeout_ms,
+int rpc_finish(pageclient *client, struct rpc_call *call, struct message *request,
+	       struct patience *patience)
+{
+	for (uint32_t i = 0; i < CLIENT_REPEATS; i++) {
+		int r = rpc_wait(client, call, patience->answer_ns);
+
+		if (r != -ENOTCONN)
+			return r;
+		r = rpc_begin(client, call, request, patience);
+		if (r < 0)
+			return r;
+	}
+	return error_set(-EAGAIN,
+			 "the daemon ended the connection at each of %u tries: its log "
+			 "says why",
+			 CLIENT_REPEATS);
+}
+
+int rpc_request(pageclient *client, struct message *request, uint64_t answer_ms, uint64_t away_ms,
 		struct message_reply *ret_reply)
 {
-	uint64_t deadline = clock_deadline_ns(timeout_ms);
+	struct patience patience;
 	struct rpc_call call;
 	int r;
 
+	patience_init(&patience, answer_ms, away_ms);
 	rpc_call_init(&call);
-	r = rpc_send(client, &call, request, deadline);
+	r = rpc_begin(client, &call, request, &patience);
 	if (r == 0) {
-		r = rpc_wait(client, &call, deadline);
+		r = rpc_finish(client, &call, request, &patience);
 		rpc_forget(client, &call);
 	}
 	if (r == 0) {

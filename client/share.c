@@ -43,6 +43,11 @@ void share_lock(pageclient *client)
 	(void)pthread_mutex_lock(&client->shares.lock);
 }
 
+bool share_try_lock(pageclient *client)
+{
+	return pthread_mutex_trylock(&client->shares.lock) == 0;
+}
+
 void share_unlock(pageclient *client)
 {
 	(void)pthread_mutex_unlock(&client->shares.lock);
@@ -159,7 +164,8 @@ static int share_request(pageclient *client, struct pcp *pcp, struct message *re
 	int r;
 
 	pcp_tell_released(client, pcp);
-	r = lane_request(client, pcp, request, client->options.call_timeout_ms, ret_reply);
+	r = lane_request(client, pcp, request, client->options.call_timeout_ms,
+			 client->options.call_timeout_ms, ret_reply);
 	pcp_tell_acquired();
 	return r;
 }
@@ -269,7 +275,7 @@ static int put_locked(pageclient *client, struct pcp *pcp, pfn_t pfn)
 		return 0;
 	}
 	r = share_request(client, pcp, &request, &reply);
-	if (r == -ETIMEDOUT && lane_is_open_with(&pcp->lane, &request))
+	if (r < 0 && lane_is_open_with(&pcp->lane, &request))
 		r = 0;
 	if (r == 0 && entry->count == 1)
 		share_remove(client, entry);

@@ -61,20 +61,32 @@ static int want_pcp(pageclient *client, struct pcp *pcp, unsigned flags)
 	if (flags & PAGECLIENT_NOWAIT)
 		return error_set(-EAGAIN, "this thread has no magazine yet: its first allocation "
 					  "needs the daemon");
-	return pcp_create(client, pcp, client->options.call_timeout_ms);
+	return pcp_create(client, pcp, client->options.call_timeout_ms,
+			  client->options.call_timeout_ms);
+}
+
+/* What there is without the daemon. From a magazine that is barred nothing can be had; what was
+ * freed meanwhile lies in the deferred list. */
+static size_t take_what_is_here(pageclient *client, struct pcp *pcp, struct want *want)
+{
+	void **frames = want->frames + want->done;
+	size_t n = want->n - want->done;
+	size_t got = 0;
+
+	if (!pcp_is_barred(client, pcp, want->magazine))
+		return magazine_pop(&pcp->magazine[want->magazine], client, frames, n);
+	while (got < n && (frames[got] = deferred_take(client, want->order)))
+		got++;
+	return got;
 }
 
 static int take_from_magazine(pageclient *client, struct pcp *pcp, struct want *want)
 {
-	struct magazine *magazine = &pcp->magazine[want->magazine];
 	int r;
 
 	for (uint32_t tries = 0; tries < CLIENT_REFILL_TRIES; tries++) {
-		size_t n = 0;
+		size_t n = take_what_is_here(client, pcp, want);
 
-		if (!pcp_is_barred(client, pcp, want->magazine))
-			n = magazine_pop(magazine, client, want->frames + want->done,
-					 want->n - want->done);
 		want->done += n;
 		if (want->done == want->n)
 			return 0;
@@ -108,7 +120,8 @@ static int take_by_request(pageclient *client, struct pcp *pcp, struct want *wan
 		};
 
 		reply.shrink_self = 0;
-		r = lane_request(client, pcp, &request, timeout_ms + CLIENT_GRACE_MS, &reply);
+		r = lane_request(client, pcp, &request, timeout_ms + CLIENT_GRACE_MS,
+				 client->options.call_timeout_ms, &reply);
 		if (r < 0) {
 			want->shrink = r == -EAGAIN ? reply.shrink_self : 0;
 			return r;
@@ -127,6 +140,7 @@ static int take(pageclient *client, struct member *member, struct want *want)
 	int r = 0;
 
 	pcp_lock(pcp);
+	lane_poke(client, pcp);
 	/* relaxed; a hint: what is missed now is moved later */
 	if (__atomic_load_n(&client->deferred.nr, __ATOMIC_RELAXED) != 0)
 		deferred_flush(client, pcp);
@@ -167,6 +181,10 @@ static int take_any(pageclient *client, struct want *want)
 	if (client_state(client) == PAGECLIENT_PRIVATE)
 		return take_private(client, want);
 	r = member_enter(client, &member);
+	if (r == 0 && client_state(client) == PAGECLIENT_LOST) {
+		member_publish(member); /* which takes the inline path away */
+		return client_connect(client, 0);
+	}
 	return r < 0 ? r : take(client, member, want);
 }
 

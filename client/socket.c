@@ -26,15 +26,45 @@ static int socket_set_timeout(int fd, uint64_t deadline_ns)
 	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ? -errno : 0;
 }
 
+static int socket_address(const char *path, struct sockaddr_un *ret_address)
+{
+	size_t length = strlen(path);
+
+	if (length >= sizeof(ret_address->sun_path))
+		return -ENAMETOOLONG;
+	*ret_address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	memcpy(ret_address->sun_path, path, length + 1);
+	return 0;
+}
+
+int socket_try_connect(const char *path, int *ret_fd)
+{
+	struct sockaddr_un address;
+	int r = socket_address(path, &address);
+	int fd;
+
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
 int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	size_t length = strlen(path);
-	int r, fd;
+	struct sockaddr_un address;
+	int r = socket_address(path, &address);
+	int fd;
 
-	if (length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(address.sun_path, path, length + 1);
+	if (r < 0)
+		return r;
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
@@ -51,19 +81,41 @@ int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 	return 0;
 }
 
-int socket_send(int fd, const struct message *message)
+static int socket_send_header(int fd, const struct message *message, struct msghdr *header)
 {
 	uint8_t buffer[CLIENT_REQUEST_BYTES];
-	size_t bytes = 0;
+	struct iovec part = {.iov_base = buffer};
 	int r;
 
-	r = codec_encode(message, buffer, sizeof(buffer), &bytes);
+	r = codec_encode(message, buffer, sizeof(buffer), &part.iov_len);
 	if (r < 0)
 		return r;
+	header->msg_iov = &part;
+	header->msg_iovlen = 1;
 	do {
-		r = send(fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+		r = sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 	} while (r == -EINTR);
 	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
+}
+
+int socket_send(int fd, const struct message *message)
+{
+	struct msghdr header = {0};
+
+	return socket_send_header(fd, message, &header);
+}
+
+int socket_send_fd(int fd, const struct message *message, int passed_fd)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
+	struct msghdr header = {.msg_control = control, .msg_controllen = sizeof(control)};
+	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+
+	c->cmsg_level = SOL_SOCKET;
+	c->cmsg_type = SCM_RIGHTS;
+	c->cmsg_len = CMSG_LEN(sizeof(passed_fd));
+	memcpy(CMSG_DATA(c), &passed_fd, sizeof(passed_fd));
+	return socket_send_header(fd, message, &header);
 }
 
 /* Takes the descriptors out of a received header; closes those that nobody wants. */

@@ -200,10 +200,11 @@ void member_publish(struct member *member)
 	const struct pcp *pcp = member->pcp;
 	const struct magazine *hot = &pcp->magazine[MAGAZINE_HOT];
 	struct pageclient_fast_v1 *fast = &member->fast;
+	enum pageclient_state state = client_state(member->client);
 
 	if (pcp->shared || !pcp->created || pcp->refill_open ||
-	    thread_is_scanning(member->client) ||
-	    client_state(member->client) == PAGECLIENT_FORKED) {
+	    thread_is_scanning(member->client) || state == PAGECLIENT_FORKED ||
+	    state == PAGECLIENT_LOST) {
 		if (pageclient_fast_v1 == fast)
 			pageclient_fast_v1 = NULL;
 		return;

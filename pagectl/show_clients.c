@@ -143,7 +143,7 @@ static json_t *client_json(const struct shm_client *client)
 		{"low", client->low},
 		{"high", client->high},
 		{"max", client->max},
-		{"bad_frees", client->nr_bad_free},
+		{"nr_bad_free", client->nr_bad_free},
 		{"hostile", client->nr_hostile},
 		{"stalls", client->nr_stall},
 		{"oom", client->nr_oom},

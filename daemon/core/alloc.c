@@ -20,20 +20,36 @@ int lane_check(const struct pool *pool, client_id client, uint32_t lane, uint64_
 	return seq < last->seq ? POOL_OLD_SEQ : 0;
 }
 
+static int judge_alloc(const struct pool *pool, client_id client, order_t order, uint32_t lane,
+		       uint64_t seq, uint64_t *ret_answered)
+{
+	int r = lane_check(pool, client, lane, seq, ret_answered);
+
+	if (r)
+		return r;
+	if (order > ORDER_MAX)
+		return POOL_BAD_ORDER;
+	return quota_room(pool, client) < UINT64_C(1) << order ? POOL_OVER_QUOTA : 0;
+}
+
+int pool_judge_alloc(const struct pool *pool, client_id client, order_t order, uint32_t lane,
+		     uint64_t seq)
+{
+	uint64_t answered;
+
+	return judge_alloc(pool, client, order, lane, seq, &answered);
+}
+
 int pool_alloc(struct pool *pool, client_id client, order_t order, enum migratetype type,
 	       uint32_t lane, uint64_t seq, uint64_t *ret_result)
 {
 	struct page_word word;
 	uint64_t result;
 	pfn_t pfn;
-	int r = lane_check(pool, client, lane, seq, ret_result);
+	int r = judge_alloc(pool, client, order, lane, seq, ret_result);
 
 	if (r)
 		return r == POOL_BUSY ? 0 : r;
-	if (order > ORDER_MAX)
-		return POOL_BAD_ORDER;
-	if (quota_room(pool, client) < UINT64_C(1) << order)
-		return POOL_OVER_QUOTA;
 	r = pool_take_block(pool, order, type, &pfn);
 	if (r)
 		return r;
@@ -59,7 +75,7 @@ static int judge_free(const struct pool *pool, client_id client, pfn_t pfn, orde
 		return POOL_BAD_PFN;
 	if (order > ORDER_MAX)
 		return POOL_BAD_ORDER;
-	word = page_get(pool->buddy.map, pfn);
+	word = pool_word(pool, pfn);
 	if (word.state == PAGE_OWNED && word.owner == client)
 		return word.order == order ? 0 : POOL_WRONG_ORDER;
 	if (page_head(pool->buddy.map, pfn) != pfn)

@@ -137,7 +137,7 @@ bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks)
 	uint64_t frames = 0;
 
 	PAGED_CHECK(slot->state == CLIENT_DYING);
-	for (uint32_t n = 0; n < n_blocks && slot->owned != PFN_NONE; n++) {
+	for (; n_blocks > 0 && slot->owned != PFN_NONE; n_blocks--) {
 		pfn_t pfn = slot->owned;
 		order_t order = page_get(pool->buddy.map, pfn).order;
 
@@ -147,9 +147,8 @@ bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks)
 		frames += UINT64_C(1) << order;
 	}
 	pool_add(pool, COUNTER_pgfree, frames);
-	if (slot->owned != PFN_NONE)
+	if (slot->owned != PFN_NONE || !edge_drop_client(pool, client, n_blocks))
 		return false;
-	edge_drop_client(pool, client);
 	memset(state->saved_top, 0, sizeof state->saved_top);
 	memset(state->lanes, 0, sizeof state->lanes);
 	shm_store(&pool->status[client - 1], SHM_RECORD_FREE);

@@ -158,6 +158,19 @@ static void follow_demand(struct pool *pool, struct magazine *magazine, bool emp
 	magazine_set_high(pool, magazine);
 }
 
+int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread, uint32_t number)
+{
+	struct magazine magazine;
+	int r = magazine_find(pool, client, thread, number, &magazine);
+
+	if (r)
+		return r;
+	/* A magazine that holds something is answered with that. */
+	if (magazine_count(shm_load(magazine.bottom), magazine.head->top) > 0)
+		return 0;
+	return quota_room(pool, client) >> magazine.order == 0 ? POOL_OVER_QUOTA : 0;
+}
+
 int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t number,
 		uint32_t want, uint64_t *ret_count)
 {
@@ -195,7 +208,7 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 		if (head->scale < PCP_SCALE_MAX)
 			head->scale++;
 		magazine_set_high(pool, &magazine);
-		pool_add(pool, COUNTER_pgrefill, 1);
+		pool_add(pool, COUNTER_pcp_refill, 1);
 	} else if (count == 0) {
 		if (room == 0)
 			return POOL_OVER_QUOTA;

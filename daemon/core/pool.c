@@ -143,13 +143,14 @@ static void bind_tables(struct pool *pool, void *meta, void *state)
 }
 
 /* The mem_map of a range that zones divide was committed at creation; of any other when its block
- * was first split. */
+ * was first split or given memory. */
 static void find_ready_maps(struct pool *pool)
 {
 	memset(pool->map_ready, 0, sizeof pool->map_ready);
 	pool->map_ready[0] = 1;
 	for (uint64_t pfn = 0; pfn < pool->nr_frames; pfn += UINT64_C(1) << ORDER_MAX)
-		if (page_get(pool->buddy.map, (pfn_t)pfn).order < ORDER_MAX)
+		if (page_get(pool->buddy.map, (pfn_t)pfn).order < ORDER_MAX ||
+		    buddy_type(&pool->buddy, (pfn_t)pfn) != MIGRATE_HOLE)
 			pool->map_ready[pfn >> ORDER_MAX] = 1;
 }
 
@@ -304,7 +305,7 @@ struct shm_cache *pool_caches(struct pool *pool)
 void pool_note_bad_free(struct pool *pool, client_id client)
 {
 	shm_add(&pool_meta_client(pool, client)->nr_bad_free, 1);
-	pool_add(pool, COUNTER_bad_free, 1);
+	pool_add(pool, COUNTER_nr_bad_free, 1);
 }
 
 void pool_note_hostile(struct pool *pool, client_id client)

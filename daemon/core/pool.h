@@ -139,8 +139,8 @@ bool pool_client_is_dying(const struct pool *pool, client_id client);
 
 /* Begins a client's end: from here on it is DYING, and nothing is granted to it. Idempotent. */
 void pool_client_kill(struct pool *pool, client_id client);
-/* Frees up to n_blocks of a DYING client's blocks; true once all is gone and the id may be used
- * again. */
+/* Frees up to n_blocks of a DYING client's blocks and edges; true once all is gone and the id may
+ * be used again. */
 bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks);
 
 void pool_client_set_max(struct pool *pool, client_id client, uint64_t max_frames);
@@ -150,6 +150,14 @@ void *pool_client_ctl(const struct pool *pool, client_id client);
 /* --- blocks
  * ------------------------------------------------------------------------------------------------------
  */
+
+/* What frames of others cannot change, for requests that may have to wait: 0 if the request waits
+ * for frames alone; BUSY if it was answered before (pool_alloc() gives the answer again); else why
+ * it cannot be met as it is. */
+int pool_judge_alloc(const struct pool *pool, client_id client, order_t order, uint32_t lane,
+		     uint64_t seq);
+int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread,
+		      uint32_t magazine);
 
 /* One block. lane and seq make it happen once: a repeated seq is answered from STATE. *ret_result
  * is pfn << 32 | gen. */
@@ -190,6 +198,7 @@ int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uin
  * settle takes up to the wanted number of each claim and gives the rest back. A client whose bottom
  * is a lie is noted; pool_next_hostile() names it. If the barrier failed, pool_unclaim() puts every
  * top back. */
+/* One magazine, because its owner asked for a drain. */
 int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
 	       uint64_t n_wanted);
 /* Claims all magazines of client, or of all clients with CLIENT_NONE, that seem to hold something;

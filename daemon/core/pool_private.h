@@ -26,8 +26,10 @@ struct pool_client {
 	pfn_t owned; /* its blocks */
 };
 
+#define CLAIM_ASKED (1u << 31) /* by the owner, whose magazine was full: no reclaim */
+
 struct pool_claim {
-	uint32_t magazine; /* client << 16 | thread << 8 | magazine */
+	uint32_t magazine; /* client << 16 | thread << 8 | magazine, and CLAIM_ASKED */
 	uint32_t n_wanted;
 };
 
@@ -95,6 +97,16 @@ static inline uint64_t *pool_saved_top(const struct pool *pool, client_id client
 	return &pool_state_client(pool, client)->saved_top[thread * MAGAZINE_COUNT + magazine];
 }
 
+/* The word of pfn, a number below nr_frames that comes from a client. A chunk that was never split
+ * is one block, and its mem_map has memory for the first word alone: a look at another would give
+ * it some, or be a SIGBUS where the file system is full. Nothing in it is a head. */
+static inline struct page_word pool_word(const struct pool *pool, pfn_t pfn)
+{
+	if (!pool->map_ready[pfn >> ORDER_MAX] && (pfn & ((1u << ORDER_MAX) - 1)))
+		return (struct page_word){.state = PAGE_TAIL};
+	return page_get(pool->buddy.map, pfn);
+}
+
 static inline void pool_add(struct pool *pool, enum counter counter, uint64_t n)
 {
 	shm_add(&pool->counters[counter], n);
@@ -131,8 +143,8 @@ int lane_check(const struct pool *pool, client_id client, uint32_t lane, uint64_
 /* share.c */
 void edge_init(struct pool *pool);
 void edge_rebuild(struct pool *pool);
-/* Ends every edge of a client. */
-void edge_drop_client(struct pool *pool, client_id client);
+/* Ends up to n edges of a client; true if it has no more. */
+bool edge_drop_client(struct pool *pool, client_id client, uint32_t n);
 /* Number of edges of the SHARED block at pfn with that generation. */
 uint32_t edge_count(const struct pool *pool, pfn_t pfn, uint32_t gen);
 

@@ -181,7 +181,7 @@ int pool_share(struct pool *pool, client_id client, pfn_t pfn, client_id to, uin
 		to = client;
 	if (to > SHM_MAX_CLIENTS || pool->client[to].state != CLIENT_ATTACHED)
 		return POOL_NO_CLIENT;
-	word = page_get(pool->buddy.map, pfn);
+	word = pool_word(pool, pfn);
 	handle = (uint64_t)pfn << 32 | word.gen;
 	if (word.state == PAGE_SHARED) {
 		r = transfer_edge(pool, client, pfn, to, lane, seq, handle, word.order);
@@ -223,7 +223,7 @@ int pool_import(struct pool *pool, client_id client, uint64_t handle, uint32_t l
 		return r == POOL_BUSY ? 0 : r;
 	if (pfn >= pool->nr_frames)
 		return POOL_BAD_PFN;
-	word = page_get(pool->buddy.map, pfn);
+	word = pool_word(pool, pfn);
 	if (word.state != PAGE_SHARED || word.gen != (uint32_t)handle)
 		return POOL_STALE;
 	has = find_edge(pool, pfn, client, &index);
@@ -282,9 +282,14 @@ int pool_put(struct pool *pool, client_id client, pfn_t pfn, uint32_t lane, uint
 	return 0;
 }
 
-void edge_drop_client(struct pool *pool, client_id client)
+bool edge_drop_client(struct pool *pool, client_id client, uint32_t n)
 {
-	for (uint32_t i = 0; i < pool->edge_fresh; i++)
-		if (pool->edges[i].client == client)
-			end_edge(pool, i, client, SHM_MAX_LANES, 0);
+	for (uint32_t i = 0; i < pool->edge_fresh; i++) {
+		if (pool->edges[i].client != client)
+			continue;
+		if (n-- == 0)
+			return false;
+		end_edge(pool, i, client, SHM_MAX_LANES, 0);
+	}
+	return true;
 }

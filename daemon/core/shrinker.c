@@ -111,19 +111,34 @@ static void estimate_frames(struct pool *pool, struct shm_cache *cache)
 	shm_store(&cache->nr_frames, frames < (double)owned ? (uint64_t)frames : owned);
 }
 
-void shrinker_done(struct pool *pool, struct shm_cache *cache, uint64_t asked, uint64_t nr_objects,
-		   uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns)
+static void take_answer(struct pool *pool, struct shm_cache *cache, uint64_t nr_objects,
+			uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns)
 {
 	shm_store(&cache->nr_objects, nr_objects);
 	shm_add(&cache->nr_scanned, nr_scanned);
 	shm_add(&cache->nr_freed, nr_freed);
-	defer(cache, asked - bits_min(asked, nr_scanned));
 	shm_store(&cache->latency_ns, latency_ns);
 	shm_store(&cache->latency_max_ns, bits_max(cache->latency_max_ns, latency_ns));
+	estimate_frames(pool, cache);
+}
+
+void shrinker_done(struct pool *pool, struct shm_cache *cache, uint64_t asked, uint64_t nr_objects,
+		   uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns)
+{
+	take_answer(pool, cache, nr_objects, nr_scanned, nr_freed, latency_ns);
+	defer(cache, asked - bits_min(asked, nr_scanned));
 	shm_store32(&cache->nr_missed, 0);
 	shm_store32(&cache->state, SHM_CACHE_READY);
 	shm_store(&cache->breaker_until_ns, 0);
-	estimate_frames(pool, cache);
+}
+
+void shrinker_late(struct pool *pool, struct shm_cache *cache, uint64_t nr_objects,
+		   uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns)
+{
+	take_answer(pool, cache, nr_objects, nr_scanned, nr_freed, latency_ns);
+	/* All that was asked for was deferred when the deadline passed. */
+	shm_store(&cache->nr_deferred,
+		  cache->nr_deferred - bits_min(cache->nr_deferred, nr_scanned));
 }
 
 void shrinker_returned(struct pool *pool, struct shm_cache *cache, uint64_t nr_frames)

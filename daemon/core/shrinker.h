@@ -44,6 +44,10 @@ uint64_t shrinker_plan(struct shm_cache *cache, uint32_t priority);
 /* The answer came: objects left, scanned and freed, and `asked` of them had been asked for. */
 void shrinker_done(struct pool *pool, struct shm_cache *cache, uint64_t asked, uint64_t nr_objects,
 		   uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns);
+/* The same for an answer after its deadline, which stays missed: who is always late is no better
+ * than who never answers. */
+void shrinker_late(struct pool *pool, struct shm_cache *cache, uint64_t nr_objects,
+		   uint64_t nr_scanned, uint64_t nr_freed, uint64_t latency_ns);
 /* Frames that came back after it. */
 void shrinker_returned(struct pool *pool, struct shm_cache *cache, uint64_t nr_frames);
 /* No answer by the deadline. Opens the breaker at the third in a row: returns true then. */

@@ -38,7 +38,7 @@ int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uin
 	shm_store(&magazine.head->bottom_seen, bottom);
 	*ret_count = magazine_count(bottom, magazine.head->top);
 	*ret_steal = *ret_count >= magazine.head->high;
-	pool_add(pool, COUNTER_pgdrain, 1);
+	pool_add(pool, COUNTER_pcp_drain, 1);
 	return 0;
 }
 
@@ -68,6 +68,7 @@ int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t nu
 	if (*pool_saved_top(pool, client, thread, number))
 		return POOL_BUSY;
 	claim(pool, &magazine, n_wanted);
+	pool->claim[pool->n_claims - 1].magazine |= CLAIM_ASKED;
 	return 0;
 }
 
@@ -163,7 +164,7 @@ static uint32_t copy_slots(struct pool *pool, const struct magazine *magazine, u
 		struct page_word word;
 
 		if (pfn < pool->nr_frames && (kept == 0 || pool->batch_pfn[kept - 1] != pfn)) {
-			word = page_get(pool->buddy.map, pfn);
+			word = pool_word(pool, pfn);
 			if (word.state == PAGE_OWNED && word.owner == magazine->client &&
 			    word.order == magazine->order) {
 				pool->batch_pfn[kept++] = pfn;
@@ -234,21 +235,30 @@ static uint64_t settle(struct pool *pool, const struct magazine *magazine, uint6
 	return got << magazine->order;
 }
 
+static struct magazine claimed(const struct pool *pool, const struct pool_claim *claim)
+{
+	uint32_t index = claim->magazine & ~CLAIM_ASKED;
+
+	return magazine_get(pool, index >> 16, index >> 8 & 0xffu, index & 0xffu);
+}
+
 uint64_t pool_settle(struct pool *pool)
 {
 	uint64_t frames = 0;
 
 	for (uint32_t i = 0; i < pool->n_claims; i++) {
-		uint32_t index = pool->claim[i].magazine;
-		struct magazine magazine =
-			magazine_get(pool, index >> 16, index >> 8 & 0xffu, index & 0xffu);
+		struct magazine magazine = claimed(pool, &pool->claim[i]);
 		uint64_t got = settle(pool, &magazine, pool->claim[i].n_wanted);
 
-		shm_add(&pool_meta_client(pool, magazine.client)->nr_reclaimed, got);
 		frames += got;
+		if (pool->claim[i].magazine & CLAIM_ASKED) {
+			pool_add(pool, COUNTER_pcp_drained, got);
+			continue;
+		}
+		shm_add(&pool_meta_client(pool, magazine.client)->nr_reclaimed, got);
+		pool_add(pool, COUNTER_pgsteal, got);
 	}
 	pool->n_claims = 0;
-	pool_add(pool, COUNTER_pgsteal, frames);
 	pool_add(pool, COUNTER_pgfree, frames);
 	pool_add(pool, COUNTER_membarrier, 1);
 	return frames;
@@ -257,12 +267,11 @@ uint64_t pool_settle(struct pool *pool)
 void pool_unclaim(struct pool *pool)
 {
 	for (uint32_t i = 0; i < pool->n_claims; i++) {
-		uint32_t index = pool->claim[i].magazine;
-		client_id client = index >> 16;
-		uint32_t thread = index >> 8 & 0xffu, number = index & 0xffu;
-		uint64_t *saved = pool_saved_top(pool, client, thread, number);
+		struct magazine magazine = claimed(pool, &pool->claim[i]);
+		uint64_t *saved =
+			pool_saved_top(pool, magazine.client, magazine.thread, magazine.number);
 
-		shm_store(&pool_head(pool, client, thread, number)->top, *saved);
+		shm_store(&magazine.head->top, *saved);
 		shm_store(saved, 0);
 	}
 	pool->n_claims = 0;

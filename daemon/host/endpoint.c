@@ -107,6 +107,8 @@ int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_byte
 	pid_t pid = 0;
 	int r;
 
+	if (endpoint->passed)
+		return 0;
 	if (lstat(endpoint->path, &st) < 0)
 		return errno == ENOENT ? 0
 				       : refuse(-errno, text, text_bytes, "the socket %s: %s",
@@ -208,22 +210,24 @@ static int open_own(struct endpoint *endpoint, const struct config *config, char
 	return r;
 }
 
-int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
-		  size_t text_bytes)
+int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_bytes)
 {
 	int r = notify_take_listener(&endpoint->fd, text, text_bytes);
 
-	if (r)
+	if (r || endpoint->fd < 0)
 		return r;
-	if (endpoint->fd >= 0) {
-		endpoint->passed = true;
-		endpoint->path[0] = '\0';
-		return fcntl(endpoint->fd, F_SETFL, O_NONBLOCK) < 0
-			       ? refuse(-errno, text, text_bytes, "the passed socket: %s",
-					strerror(errno))
-			       : 0;
-	}
-	r = open_own(endpoint, config, text, text_bytes);
+	endpoint->passed = true;
+	endpoint->path[0] = '\0';
+	return fcntl(endpoint->fd, F_SETFL, O_NONBLOCK) < 0
+		       ? refuse(-errno, text, text_bytes, "the passed socket: %s", strerror(errno))
+		       : 0;
+}
+
+int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
+		  size_t text_bytes)
+{
+	int r = endpoint->passed ? 0 : open_own(endpoint, config, text, text_bytes);
+
 	if (r && endpoint->fd >= 0) {
 		(void)close(endpoint->fd);
 		endpoint->fd = -1;

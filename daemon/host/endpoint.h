@@ -22,11 +22,14 @@ struct endpoint {
 int endpoint_plan(const struct config *config, const struct instance *instance,
 		  struct endpoint *ret_endpoint, char *text, size_t text_bytes);
 
+/* Takes the listening socket that the service manager passed, if it did: then it is that one, and
+ * who listens on it is the manager. -errno with a text if it passed something else. */
+int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_bytes);
+
 /* -EADDRINUSE with a text if a live daemon has it. Removes nothing. */
 int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes);
 
-/* Opens it (or takes the passed one): SOCK_SEQPACKET, listening, non-blocking. -errno with a text.
- */
+/* Opens it, unless it was passed: SOCK_SEQPACKET, listening, non-blocking. -errno with a text. */
 int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
 		  size_t text_bytes);
 

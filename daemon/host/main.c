@@ -163,12 +163,15 @@ static int serve(void *arg, struct control *control)
 	};
 	int r = server_run(&options, daemon->text, sizeof(daemon->text));
 
+	if (r == SEGMENTS_NO_ROOM) {
+		log_print(&daemon->log, LOG_LEVEL_NOTICE, "backing = auto: memfd, because %s",
+			  daemon->text);
+		return SERVER_NO_ROOM;
+	}
 	if (r)
 		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
 	if (r == SEGMENTS_AGAIN)
 		return SERVER_AGAIN;
-	if (r == SEGMENTS_NO_ROOM)
-		return SERVER_NO_ROOM;
 	return r ? SERVER_FAILED : SERVER_STOPPED;
 }
 
@@ -198,6 +201,8 @@ static int open_instance(struct daemon *daemon)
 	if (r == 0)
 		r = endpoint_plan(&daemon->config, &daemon->instance, &daemon->endpoint,
 				  daemon->text, sizeof(daemon->text));
+	if (r == 0)
+		r = endpoint_take_passed(&daemon->endpoint, daemon->text, sizeof(daemon->text));
 	if (r == 0)
 		r = endpoint_probe(&daemon->endpoint, daemon->text, sizeof(daemon->text));
 	return r ? r : check_barrier(daemon);

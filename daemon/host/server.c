@@ -191,7 +191,9 @@ static void finish(struct server *server)
 {
 	server_stop(server);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
-	server_close_signals(server);
+	if (server->serving)
+		log_end(&server->options);
+	server_close_signals(server); /* a signal that comes in between ends us: we are through */
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	/* libuv's own leak detector: a handle that nobody closed would be left. */
 	PAGED_CHECK(uv_loop_close(&server->loop) == 0);
@@ -288,7 +290,5 @@ int server_run(const struct server_options *options, char *text, size_t text_byt
 				       strerror(-r));
 	}
 	finish(server);
-	if (r == 0)
-		log_end(options);
 	return r;
 }

@@ -169,4 +169,10 @@ void server_close_signals(struct server *server)
 	close_one(&server->terminate);
 	close_one(&server->interrupt);
 	close_one(&server->hangup);
+	if (server->options.control->fd < 0)
+		return;
+	/* libuv has just restored the defaults, and the supervisor's signal may yet come. */
+	(void)signal(SIGTERM, SIG_IGN);
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
 }

@@ -80,9 +80,12 @@ void admin_dispatch(struct session *session, uint32_t conn, const struct message
 		return;
 	}
 	if (uid != 0 && uid != session->limits.admin_uid) {
-		session_refuse(session, conn, message->id, -EPERM,
-			       "only root and user %u, who runs the daemon, may ask for this",
-			       session->limits.admin_uid);
+		session_refuse(
+			session, conn, message->id, -EPERM,
+			session->limits.admin_uid
+				? "only root and user %u, who runs the daemon, may ask for this"
+				: "only root may ask for this",
+			session->limits.admin_uid);
 		return;
 	}
 	if (message->kind == MESSAGE_CHECK)

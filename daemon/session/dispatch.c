@@ -158,6 +158,8 @@ void dispatch_drained(struct session *session, const struct steal *steal, uint64
 static void do_free(const struct request *req)
 {
 	const struct message_free *free = &req->message->free;
+	const struct shm_client *shown = pool_client(req->session->pool, req->client);
+	uint64_t before = shown->nr_owned;
 	int r = pool_free(req->session->pool, req->client, free->pfn, free->order, free->lane,
 			  free->seq);
 
@@ -166,7 +168,8 @@ static void do_free(const struct request *req)
 		return;
 	}
 	ok(req);
-	reclaim_came_back(req->session, req->client, UINT64_C(1) << free->order);
+	/* Nothing if it was answered from its lane; then its order is no order, either. */
+	reclaim_came_back(req->session, req->client, before - shown->nr_owned);
 }
 
 static void do_cache_register(const struct request *req)

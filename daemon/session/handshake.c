@@ -292,6 +292,18 @@ void handshake_resume(struct session *session, uint32_t conn, const struct messa
 	action->client = resume->client;
 }
 
+/* Also where the client was ended, as a liar, in the step that took its Resume. */
+static void reattach_failed(struct session *session, const struct session_event *event, int status,
+			    const char *why)
+{
+	struct connection *c = &session->connection[event->conn];
+
+	c->client = CLIENT_NONE;
+	session_refuse(session, event->conn, c->hello_id, status,
+		       "the client could not be resumed: %s", why);
+	handshake_end(session, event->conn);
+}
+
 void handshake_reattached(struct session *session, const struct session_event *event)
 {
 	struct connection *c = &session->connection[event->conn];
@@ -299,13 +311,13 @@ void handshake_reattached(struct session *session, const struct session_event *e
 	struct message_reply *reply;
 
 	PAGED_CHECK(c->state == CONNECTION_RESUMING && c->client == event->client);
+	if (!pool_client_is_attached(session->pool, event->client)) {
+		reattach_failed(session, event, -ESTALE, "its frames are gone; open anew");
+		return;
+	}
 	if (event->status || (!event->ctl && !pool_client_ctl(session->pool, event->client))) {
-		c->client = CLIENT_NONE;
-		session_refuse(session, event->conn, c->hello_id,
-			       event->status ? event->status : -EBADF,
-			       "the client could not be resumed: %s",
-			       event->text ? event->text : "its Resume must carry its CTL");
-		handshake_end(session, event->conn);
+		reattach_failed(session, event, event->status ? event->status : -EBADF,
+				event->text ? event->text : "its Resume must carry its CTL");
 		return;
 	}
 	if (event->ctl)

@@ -137,7 +137,15 @@ static void refuse_no_frames(struct session *session, const struct parked *reque
 static void refuse_quota(struct session *session, const struct parked *request)
 {
 	const struct shm_client *client = pool_client(session->pool, request->client);
+	uint64_t frames = UINT64_C(1) << order_of(request);
 
+	if (frames > client->max) {
+		session_refuse(session, request->conn, request->id, -ENOMEM,
+			       "a block of order %u has %l frames, more than the %l that this "
+			       "client may have",
+			       order_of(request), frames, client->max);
+		return;
+	}
 	if (reclaim_self_could_help(session, request->client)) {
 		refuse_self(session, request);
 		return;
@@ -183,6 +191,13 @@ static void remove_parked(struct session *session, uint32_t i)
 	session->parked_free = i;
 }
 
+/* The request waits for reclaim from now on. */
+static void count_stall(struct session *session, const struct parked *request)
+{
+	shm_add(&pool_client(session->pool, request->client)->nr_stall, 1);
+	pool_count(session->pool, COUNTER_allocstall, 1);
+}
+
 static void append(struct session *session, const struct parked *request, int condition)
 {
 	uint32_t i = session->parked_free;
@@ -201,8 +216,10 @@ static void append(struct session *session, const struct parked *request, int co
 	session->client[request->client].nr_parked++;
 	if (condition == POOL_NO_FRAMES)
 		session->reclaim.retry_ns = 0; /* a new need is worth a new run */
-	shm_add(&pool_client(session->pool, request->client)->nr_stall, 1);
-	pool_count(session->pool, COUNTER_allocstall, 1);
+	if (condition == POOL_NO_COMMIT)
+		pool_count(session->pool, COUNTER_commitstall, 1);
+	if (condition == POOL_NO_FRAMES)
+		count_stall(session, at);
 }
 
 static bool is_wait(int condition)
@@ -211,9 +228,12 @@ static bool is_wait(int condition)
 	       condition == POOL_OVER_QUOTA;
 }
 
-/* Does somebody of this order or a smaller one wait for frames already? */
+/* Does somebody of this order or a smaller one wait for frames already? What no order can be is
+ * refused and never waits. */
 static bool must_queue(const struct session *session, const struct parked *request)
 {
+	if (order_of(request) > ORDER_MAX)
+		return false;
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
 		if (session->parked[i].condition == POOL_NO_FRAMES &&
 		    order_of(&session->parked[i]) <= order_of(request))
@@ -221,9 +241,33 @@ static bool must_queue(const struct session *session, const struct parked *reque
 	return false;
 }
 
+/* Why the request cannot be met, whatever others do; 0 if it waits for frames alone. */
+static int judge(const struct session *session, const struct parked *request)
+{
+	if (request->is_alloc)
+		return pool_judge_alloc(session->pool, request->client, request->alloc.order,
+					request->alloc.lane, request->alloc.seq);
+	return pool_judge_refill(session->pool, request->client, request->refill.thread,
+				 request->refill.magazine);
+}
+
+/* Behind others who wait only those queue who wait for the same: not who asks for nonsense, or for
+ * more than its max, or for an answer that it has missed. */
+static int attempt_in_turn(struct session *session, const struct parked *request, bool must_wait)
+{
+	int r;
+
+	if (!must_wait)
+		return attempt(session, request);
+	r = judge(session, request);
+	if (r == POOL_BUSY)
+		return attempt(session, request);
+	return r ? r : POOL_NO_FRAMES;
+}
+
 void park_request(struct session *session, const struct parked *request)
 {
-	int r = must_queue(session, request) ? POOL_NO_FRAMES : attempt(session, request);
+	int r = attempt_in_turn(session, request, must_queue(session, request));
 
 	if (r == 0)
 		return;
@@ -274,22 +318,27 @@ void park_serve(struct session *session)
 {
 	order_t blocked = ORDER_COUNT;
 	uint32_t next;
+	int before;
 
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = next) {
 		struct parked *request = &session->parked[i];
+		bool must_wait = order_of(request) >= blocked;
 
 		next = request->next;
-		if (order_of(request) >= blocked)
+		if (must_wait && request->condition != POOL_OVER_QUOTA)
 			continue;
 		if (!session_has_room(session, 1)) {
 			session->again = true;
 			return;
 		}
-		request->condition = attempt(session, request);
+		before = request->condition;
+		request->condition = attempt_in_turn(session, request, must_wait);
+		if (request->condition == POOL_NO_FRAMES && before != POOL_NO_FRAMES)
+			count_stall(session, request);
 		if (request->condition == POOL_OVER_QUOTA && steal_own(session, request))
 			return;
 		if (request->condition == POOL_NO_FRAMES) {
-			blocked = order_of(request);
+			blocked = (order_t)bits_min(blocked, order_of(request));
 			if (!is_hopeless(session, request))
 				continue;
 			refuse_hopeless(session, request);
@@ -357,13 +406,13 @@ uint64_t park_demand(const struct session *session)
 	return frames;
 }
 
-bool park_wants_commit(const struct session *session, order_t *ret_order,
+bool park_wants_commit(const struct session *session, order_t below, order_t *ret_order,
 		       enum migratetype *ret_type)
 {
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next) {
 		const struct parked *request = &session->parked[i];
 
-		if (request->condition != POOL_NO_COMMIT)
+		if (request->condition != POOL_NO_COMMIT || order_of(request) >= below)
 			continue;
 		*ret_order = order_of(request);
 		*ret_type = flags_of(request) & REQUEST_RECLAIMABLE ? MIGRATE_RECLAIMABLE

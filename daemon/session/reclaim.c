@@ -4,11 +4,11 @@
  *   a request waits       direct: all magazines under one barrier, then shrinkers
  *   an administrator      as direct, until so many frames came back
  *
- * A run asks every cache for its proportion at priority 12, waits for the answers or their
- * deadline, then 11, down to 0. After each answer the client's magazines are stolen, because what
- * its scan freed lies there: only frames that really came back count. A cache that does not answer
- * delays nobody: its upcall is one of many in flight, its deadline bounds it, and after three
- * misses the breaker leaves it alone. A run without any success waits before the next. */
+ * A run asks every cache for its proportion at priority 12, waits for the answers, but not long,
+ * then 11, down to 0. After each answer the client's magazines are stolen, because what its scan
+ * freed lies there: only frames that really came back count. A cache that does not answer delays
+ * nobody: its upcall is one of many in flight, its deadline bounds it, and after three misses the
+ * breaker leaves it alone. A run without any success waits before the next. */
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
@@ -17,6 +17,9 @@
  * seen later. */
 #define RETRY_NS UINT64_C(100000000)
 #define LATE_NS UINT64_C(1000000) /* a TICK may be this early */
+/* Lower: callbacks of ordinary length are passed over, and the others pay for them. Higher: one
+ * client that hangs holds up all who wait for frames. */
+#define WAVE_NS UINT64_C(50000000)
 
 static struct shm_cache *cache_at(const struct session *session, uint32_t cache)
 {
@@ -52,15 +55,26 @@ static bool is_wanted(const struct session *session)
 		 pool_nr_free(session->pool) < pool_watermark_low(session->pool)));
 }
 
+/* Nobody is waited for any more; who answers is taken when it comes. */
+static void forget_wave(struct session *session)
+{
+	for (uint32_t i = 0; session->reclaim.in_wave && i < SHM_MAX_CACHES; i++)
+		session->upcall[i].in_wave = false;
+	session->reclaim.in_wave = 0;
+	session->reclaim.next_cache = 0;
+}
+
 static void begin(struct session *session)
 {
 	struct reclaim *reclaim = &session->reclaim;
 
+	forget_wave(session);
 	reclaim->running = true;
 	reclaim->direct = park_demand(session) || reclaim->admin_target;
 	reclaim->stage = reclaim->direct ? RECLAIM_ALL_MAGAZINES : RECLAIM_IDLE_MAGAZINES;
 	reclaim->priority = SHRINK_PRIORITY_EASY;
 	reclaim->nr_returned = 0;
+	reclaim->last_wave = false;
 	if (!reclaim->direct)
 		pool_count(session->pool, COUNTER_kswapd_wake, 1);
 }
@@ -87,6 +101,7 @@ static void send_upcall(struct session *session, uint32_t cache, uint64_t nr_to_
 	struct upcall *upcall = &session->upcall[cache];
 
 	*upcall = (struct upcall){.active = true,
+				  .in_wave = true,
 				  .id = session->next_upcall_id++,
 				  .asked = nr_to_scan,
 				  .sent_ns = session->now_ns,
@@ -101,6 +116,7 @@ static void send_upcall(struct session *session, uint32_t cache, uint64_t nr_to_
 						      .nr_frames = nr_frames,
 						      .deadline_ns = upcall->deadline_ns}};
 	session->reclaim.outstanding++;
+	session->reclaim.in_wave++;
 	shm_store32(&c->state, SHM_CACHE_BUSY);
 	shm_add(&c->nr_upcalls, 1);
 	pool_count(session->pool, COUNTER_shrink_upcalls, 1);
@@ -133,21 +149,26 @@ static uint64_t share_of(const struct session *session, const struct shm_cache *
 	return (wanted * frames + total - 1) / total;
 }
 
-/* Asks every cache at the run's priority; true if any was asked. */
+/* Asks every cache at the run's priority, or goes on where a step had no more room; true if there
+ * is an answer to wait for, or more to ask in another step. */
 static bool ask_all(struct session *session)
 {
 	uint64_t wanted = missing(session), total = frames_in_caches(session);
-	bool asked = false;
+	struct reclaim *reclaim = &session->reclaim;
+	uint32_t first = reclaim->next_cache;
 
-	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
+	reclaim->next_cache = 0;
+	reclaim->wave_until_ns = session->now_ns + WAVE_NS;
+	for (uint32_t i = first; i < SHM_MAX_CACHES; i++) {
 		struct shm_cache *cache = cache_at(session, i);
 		uint64_t n = 0;
 
 		if (!can_be_asked(session, i) || !shrinker_is_ready(cache, session->now_ns))
 			continue;
 		if (!session_has_room(session, 1)) {
+			reclaim->next_cache = i;
 			session->again = true;
-			break;
+			return true;
 		}
 		if (is_counted(cache)) {
 			n = shrinker_plan(cache, session->reclaim.priority);
@@ -155,9 +176,8 @@ static bool ask_all(struct session *session)
 				continue;
 		}
 		send_upcall(session, i, n, n ? share_of(session, cache, wanted, total) : 0);
-		asked = true;
 	}
-	return asked;
+	return reclaim->in_wave > 0;
 }
 
 /* --- the run -------------------------------------------------------------------------------------
@@ -169,8 +189,10 @@ static bool advance(struct session *session)
 	struct reclaim *reclaim = &session->reclaim;
 	bool idle_only = reclaim->stage == RECLAIM_IDLE_MAGAZINES;
 
-	if (missing(session) == 0) {
-		end(session, true);
+	/* Who still waits though enough is free needs a larger block: what lies in magazines may
+	 * keep it apart, so they come first. */
+	if (missing(session) == 0 && (reclaim->stage == RECLAIM_SHRINK || !park_demand(session))) {
+		end(session, park_demand(session) == 0);
 		return false;
 	}
 	if (reclaim->stage != RECLAIM_SHRINK) {
@@ -185,15 +207,38 @@ static bool advance(struct session *session)
 		}
 		return true;
 	}
-	pool_count(session->pool, COUNTER_pageoutrun, 1);
-	if (ask_all(session))
+	if (reclaim->next_cache == 0) {
+		if (reclaim->last_wave && reclaim->nr_returned == reclaim->before_wave) {
+			end(session, false);
+			return false;
+		}
+		pool_count(session->pool, COUNTER_pageoutrun, 1);
+		reclaim->before_wave = reclaim->nr_returned;
+	}
+	if (ask_all(session)) {
+		reclaim->last_wave = reclaim->priority == 0;
 		return false;
+	}
 	if (reclaim->priority == 0) {
 		end(session, false);
 		return false;
 	}
 	reclaim->priority--;
 	return true;
+}
+
+/* Is the run to wait for answers? */
+static bool wave_is_awaited(struct session *session)
+{
+	struct reclaim *reclaim = &session->reclaim;
+
+	if (reclaim->in_wave == 0 || reclaim->next_cache > 0 || reclaim->stage != RECLAIM_SHRINK)
+		return false;
+	if (session->now_ns < reclaim->wave_until_ns)
+		return true;
+	forget_wave(session);
+	reclaim->priority -= reclaim->priority > 0;
+	return false;
 }
 
 void reclaim_pump(struct session *session)
@@ -206,19 +251,25 @@ void reclaim_pump(struct session *session)
 		session->reclaim.direct = true;
 		session->reclaim.stage = RECLAIM_ALL_MAGAZINES;
 	}
-	if (session->reclaim.outstanding && session->reclaim.stage == RECLAIM_SHRINK)
+	if (wave_is_awaited(session))
 		return;
 	while (session->reclaim.running && advance(session))
 		;
 }
 
-/* The wave is answered: the next one asks for more. */
-static void wave_done(struct session *session)
+/* No more is to come for the upcall. If that was the last of its wave, the next one asks for more.
+ */
+static void upcall_ends(struct session *session, struct upcall *upcall)
 {
 	struct reclaim *reclaim = &session->reclaim;
 
 	PAGED_CHECK(reclaim->outstanding > 0);
-	if (--reclaim->outstanding == 0 && reclaim->priority > 0)
+	upcall->active = false;
+	reclaim->outstanding--;
+	if (!upcall->in_wave)
+		return;
+	upcall->in_wave = false;
+	if (--reclaim->in_wave == 0 && reclaim->next_cache == 0 && reclaim->priority > 0)
 		reclaim->priority--;
 }
 
@@ -276,15 +327,18 @@ void reclaim_upcall_done(struct session *session, client_id client, const struct
 	    !shrinker_find(session->pool, client, done->cache, &cache))
 		return;
 	upcall = &session->upcall[cache];
-	if (message->id != upcall->id)
+	if (message->id == 0 || message->id != upcall->id) /* 0: it was answered */
 		return;
 	latency = bits_max(session->now_ns - upcall->sent_ns, 1);
 	pool_count(session->pool, COUNTER_slabs_scanned, bits_min(done->nr_scanned, upcall->asked));
-	shrinker_done(session->pool, cache_at(session, cache), upcall->asked, done->nr_objects,
-		      bits_min(done->nr_scanned, upcall->asked), done->nr_freed, latency);
 	if (upcall->active) {
-		upcall->active = false;
-		wave_done(session);
+		shrinker_done(session->pool, cache_at(session, cache), upcall->asked,
+			      done->nr_objects, bits_min(done->nr_scanned, upcall->asked),
+			      done->nr_freed, latency);
+		upcall_ends(session, upcall);
+	} else {
+		shrinker_late(session->pool, cache_at(session, cache), done->nr_objects,
+			      bits_min(done->nr_scanned, upcall->asked), done->nr_freed, latency);
 	}
 	upcall->id = 0;
 	/* A scan that fills its magazine drains it on the way: that part is there already. */
@@ -295,9 +349,14 @@ void reclaim_upcall_done(struct session *session, client_id client, const struct
 
 void reclaim_forget_cache(struct session *session, uint32_t cache)
 {
+	struct shm_cache *c = cache_at(session, cache);
+
 	if (session->upcall[cache].active)
-		wave_done(session);
+		upcall_ends(session, &session->upcall[cache]);
 	session->upcall[cache] = (struct upcall){0};
+	/* No answer comes any more: once its client can be asked again, so can it. */
+	if (c->state == SHM_CACHE_BUSY)
+		shm_store32(&c->state, SHM_CACHE_READY);
 }
 
 void reclaim_forget_client(struct session *session, client_id client)
@@ -314,8 +373,7 @@ static void miss(struct session *session, uint32_t cache)
 	struct shm_cache *c = cache_at(session, cache);
 	struct upcall *upcall = &session->upcall[cache];
 
-	upcall->active = false;
-	wave_done(session);
+	upcall_ends(session, upcall);
 	pool_count(session->pool, COUNTER_shrink_timeouts, 1);
 	if (!shrinker_missed(c, upcall->asked, session->now_ns, session->limits.breaker_ns))
 		return;
@@ -341,6 +399,8 @@ uint64_t reclaim_deadline(const struct session *session)
 	for (uint32_t i = 0; session->reclaim.outstanding && i < SHM_MAX_CACHES; i++)
 		if (session->upcall[i].active)
 			at = bits_min(at, session->upcall[i].deadline_ns);
+	if (session->reclaim.running && session->reclaim.in_wave)
+		at = bits_min(at, session->reclaim.wave_until_ns);
 	if (!session->reclaim.running && session->reclaim.retry_ns > session->now_ns)
 		at = bits_min(at, session->reclaim.retry_ns);
 	return at;

@@ -10,6 +10,7 @@
 #include "daemon/session/session_private.h"
 #include "paged/bits.h"
 
+#include <errno.h>
 #include <string.h>
 
 static_assert(sizeof(struct session_client) * SHM_MAX_CLIENTS < 65536, "a session stays small");
@@ -147,27 +148,39 @@ bool session_is_idle(const struct session *session)
 /* --- the pump ------------------------------------------------------------------------------------
  */
 
-static void push_commit(struct session *session, order_t order, enum migratetype type)
+/* Starts commits for a request of order; true if there is one to start. */
+static bool push_commit(struct session *session, order_t order, enum migratetype type)
 {
 	struct pool_commit commit;
+	bool any = false;
 
 	while (session_has_room(session, 1) &&
 	       pool_plan_commit(session->pool, order, type, &commit)) {
 		session_push(session, ACTION_COMMIT)->commit = commit;
+		any = true;
 		if (!pool_stock_is_low(session->pool) && order == 0)
 			break;
 	}
+	return any;
 }
 
 static void pump_commits(struct session *session)
 {
+	/* A run that cannot be made whole is looked for by a walk over the zone: not at every
+	 * event. And it keeps nobody with a smaller request from a commit. */
+	order_t below =
+		session->now_ns >= session->next_search_ns ? ORDER_COUNT : PAGEBLOCK_ORDER + 1;
 	enum migratetype type;
 	order_t order;
 
-	if (park_wants_commit(session, &order, &type))
-		push_commit(session, order, type);
+	while (pool_nr_commits(session->pool) < POOL_MAX_COMMITS &&
+	       park_wants_commit(session, below, &order, &type)) {
+		if (!push_commit(session, order, type) && order > PAGEBLOCK_ORDER)
+			session->next_search_ns = session->now_ns + SEARCH_NS;
+		below = order;
+	}
 	if (pool_stock_is_low(session->pool))
-		push_commit(session, 0, MIGRATE_UNMOVABLE);
+		(void)push_commit(session, 0, MIGRATE_UNMOVABLE);
 }
 
 static void pump(struct session *session)
@@ -177,6 +190,9 @@ static void pump(struct session *session)
 	client_end_hostile(session);
 	client_sweep(session);
 	park_serve(session);
+	/* Serving looks into magazines, too. Never with claims under way. */
+	if (session->steal.purpose == STEAL_NONE)
+		client_end_hostile(session);
 	pump_commits(session);
 	if (session->steal.purpose == STEAL_NONE)
 		reclaim_pump(session);
@@ -226,7 +242,7 @@ static void committed(struct session *session, const struct session_event *event
 	struct shm_meta_header *meta = pool_meta(session->pool);
 
 	pool_commit_done(session->pool, &event->commit, event->status == 0);
-	if (event->status == 0)
+	if (event->status == 0 || event->status == -ECANCELED) /* it was never tried: we stop */
 		return;
 	memset(meta->limit, 0, sizeof meta->limit);
 	for (uint32_t i = 0; event->text && event->text[i] && i + 1 < sizeof meta->limit; i++)
@@ -250,6 +266,8 @@ static void set_timer(struct session *session)
 
 	if (session->nr_handshakes)
 		at = bits_min(at, session->now_ns + TICK_NS / 4);
+	if (session->next_search_ns > session->now_ns && session->parked_first != PARKED_NONE)
+		at = bits_min(at, session->next_search_ns);
 	at = bits_min(at, park_deadline(session));
 	at = bits_min(at, reclaim_deadline(session));
 	if (at == session->timer_ns && at > session->now_ns)

@@ -20,6 +20,9 @@
 #define PARKED_NONE UINT32_MAX
 #define TICK_NS UINT64_C(1000000000)
 #define PARKED_PER_CLIENT SHM_MAX_LANES /* one in flight per lane */
+/* Lower: a large block that cannot be had costs a walk over the zone more often. Higher: it is
+ * found later. */
+#define SEARCH_NS UINT64_C(10000000)
 #define SWEEP_BLOCKS                                                                               \
 	4096u /* of one slice: 0.2 to 0.4 ms, so that nobody waits longer for a death */
 
@@ -65,6 +68,7 @@ struct parked {
 
 struct upcall {
 	bool active;
+	bool in_wave; /* the run waits for it */
 	uint64_t id;
 	uint64_t asked;
 	uint64_t sent_ns;
@@ -98,8 +102,13 @@ struct reclaim {
 	bool direct; /* somebody waits: magazines in use are taken too */
 	enum reclaim_stage stage;
 	uint32_t priority;
-	uint32_t outstanding;  /* upcalls in flight */
+	uint32_t outstanding;   /* upcalls in flight */
+	uint32_t in_wave;       /* those of them that the run waits for ... */
+	uint64_t wave_until_ns; /* ... until then */
+	uint32_t next_cache; /* the wave goes on from there when there is room; 0: all were asked */
 	uint64_t nr_returned;  /* frames of this run */
+	uint64_t before_wave;  /* nr_returned when the caches were last asked */
+	bool last_wave;        /* that was at priority 0: without success the run ends */
 	uint64_t retry_ns;     /* nothing came back: not before then */
 	uint64_t admin_target; /* frames that an administrator asked for */
 	uint32_t admin_conn;
@@ -121,6 +130,7 @@ struct session {
 	uint64_t next_tick_ns;
 	uint64_t timer_ns; /* armed for; 0: not */
 	uint64_t next_upcall_id;
+	uint64_t next_search_ns; /* no run was found for a large block: not before then */
 	struct session_actions *actions;
 	bool again; /* ask for AGAIN at the end of the step */
 	uint32_t nr_connections, nr_handshakes, nr_clients, nr_dying;
@@ -193,7 +203,8 @@ uint64_t park_deadline(const struct session *session);
 uint64_t park_demand(const struct session *session);
 /* All magazines were stolen: who still waits has nothing more to hope for from there. */
 void park_stolen(struct session *session);
-bool park_wants_commit(const struct session *session, order_t *ret_order,
+/* The first that waits for a commit, of those of an order below `below`. */
+bool park_wants_commit(const struct session *session, order_t below, order_t *ret_order,
 		       enum migratetype *ret_type);
 
 /* --- reclaim.c ----------------------------------------------------------------------------------

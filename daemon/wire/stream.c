@@ -89,7 +89,8 @@ static bool stream_read(struct stream *stream)
 	struct msghdr packet = {.msg_iov = &iov,
 				.msg_iovlen = 1,
 				.msg_control = &control,
-				.msg_controllen = sizeof(control)};
+				/* not CMSG_SPACE: the kernel would fill its padding with a second */
+				.msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n;
 	int fd;
 
@@ -102,15 +103,14 @@ static bool stream_read(struct stream *stream)
 		stream->was_reset = true;
 		return true;
 	}
-	if (n <= 0) {
+	fd = n < 0 ? -1 : packet_fd(&packet);
+	if (n > 0)
+		stream_tell(stream, &packet, (size_t)n, fd);
+	else /* an empty packet looks like EOF, but may carry a descriptor */
 		stream->ops->ended(stream);
-		return false;
-	}
-	fd = packet_fd(&packet);
-	stream_tell(stream, &packet, (size_t)n, fd);
 	if (fd >= 0)
 		close(fd);
-	return true;
+	return n > 0;
 }
 
 static bool stream_is_reading(const struct stream *stream)

@@ -230,11 +230,16 @@ int fixture_fail(struct fixture *fixture)
 
 void fixture_stop(struct fixture *fixture)
 {
+	fixture_stop_by(fixture, SIGTERM);
+}
+
+void fixture_stop_by(struct fixture *fixture, int signal)
+{
 	int status;
 
 	if (!fixture->pid)
 		return;
-	(void)kill(fixture->pid, SIGTERM);
+	(void)kill(fixture->pid, signal);
 	status = reap(fixture);
 	CU_ASSERT_EQUAL(status, 0);
 	if (status) {
@@ -304,6 +309,15 @@ void fixture_ctl(const struct fixture *fixture, struct program *ret_program, ...
 	}
 	va_end(words);
 	program_run(ret_program, argv);
+}
+
+void fixture_drain(const struct fixture *fixture)
+{
+	struct program ctl;
+
+	fixture_ctl(fixture, &ctl, "drain", NULL);
+	CU_ASSERT_EQUAL(ctl.status, 0);
+	program_done(&ctl);
 }
 
 json_t *fixture_ctl_json(const struct fixture *fixture, const char *command)

@@ -41,6 +41,7 @@ pid_t fixture_server(const struct fixture *fixture);
 
 /* SIGTERM; asserts an orderly end. */
 void fixture_stop(struct fixture *fixture);
+void fixture_stop_by(struct fixture *fixture, int signal);
 /* SIGKILL. */
 void fixture_kill(struct fixture *fixture);
 /* Stops what runs, removes everything, asserts that nothing is left. */
@@ -62,6 +63,8 @@ pageclient *fixture_client(const struct fixture *fixture, const char *name);
 
 /* Runs pagectl with up to five words after --socket; ends with NULL. */
 void fixture_ctl(const struct fixture *fixture, struct program *ret_program, ...);
+/* `pagectl drain`: what lies in magazines goes back, what was freed wrongly is seen. */
+void fixture_drain(const struct fixture *fixture);
 /* `pagectl COMMAND --json`; NULL and a failure if that is not one object with a version. */
 json_t *fixture_ctl_json(const struct fixture *fixture, const char *command);
 /* A member by its path, as "watermarks.min"; a failure and 0 if it is not there. */

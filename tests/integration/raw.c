@@ -4,6 +4,7 @@
 #include "proto/codec.h"
 #include "tests/integration/clock.h"
 
+#include <CUnit/CUnit.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -131,6 +132,22 @@ int32_t raw_call(int fd, const struct raw *raw, struct message *ret_reply)
 	    ret_reply->kind != MESSAGE_REPLY)
 		return INT32_MIN;
 	return ret_reply->reply.status;
+}
+
+int32_t raw_ask(int fd, enum message_kind kind, uint32_t n, const uint64_t *fields,
+		struct message *ret_reply)
+{
+	struct message reply;
+	struct raw request;
+	int32_t status;
+
+	raw_request(&request, 7, kind, n, fields);
+	status = raw_call(fd, &request, &reply);
+	CU_ASSERT_TRUE(status == INT32_MIN || reply.reply.id == 7);
+	CU_ASSERT_TRUE(status >= 0 || status == INT32_MIN || reply.reply.text[0]);
+	if (ret_reply && status != INT32_MIN)
+		*ret_reply = reply;
+	return status;
 }
 
 static int hello(const struct fixture *fixture, uint32_t flags, struct message *ret_reply, int *fds)

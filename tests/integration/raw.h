@@ -32,6 +32,15 @@ bool raw_send(int fd, const struct raw *raw);
 int raw_receive(int fd, struct message *ret_message, int *fds);
 /* Sends and receives the reply to it; its status, or INT32_MIN if none came. */
 int32_t raw_call(int fd, const struct raw *raw, struct message *ret_reply);
+/* The same, encoded by raw_request() with id 7; asserts that the reply is the one to it and that a
+ * refusal has a text. ret_reply may be NULL. */
+int32_t raw_ask(int fd, enum message_kind kind, uint32_t n, const uint64_t *fields,
+		struct message *ret_reply);
+#define RAW_FIELDS(...)                                                                            \
+	(sizeof((uint64_t[]){__VA_ARGS__}) / 8), (uint64_t[])                                      \
+	{                                                                                          \
+		__VA_ARGS__                                                                        \
+	}
 /* A client that has said Hello; its id in *ret_client if that is not NULL. -1: refused. */
 int raw_hello(const struct fixture *fixture, uint32_t flags, uint32_t *ret_client);
 /* True if the daemon has closed the connection, or does so now. */

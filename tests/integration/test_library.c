@@ -1,5 +1,5 @@
 /* tests/integration/test_library.c - the library against a real daemon: what a wrong program does
- * to itself and to nobody else, several clients and many threads, a daemon that is not there. */
+ * to itself and to nobody else, several clients, and many threads. */
 #include "tests/integration/clock.h"
 #include "tests/integration/raw.h"
 #include "tests/integration/worker.h"
@@ -22,15 +22,6 @@ static struct pageclient_status status_of(pageclient *client)
 	PAGECLIENT_INIT(struct pageclient_status, &status);
 	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
 	return status;
-}
-
-static void drain(const struct fixture *f)
-{
-	struct program ctl;
-
-	fixture_ctl(f, &ctl, "drain", NULL);
-	CU_ASSERT_EQUAL(ctl.status, 0);
-	program_done(&ctl);
 }
 
 static int open_with(const struct fixture *f, uint32_t flags, uint32_t max_threads,
@@ -63,7 +54,7 @@ static void double_free_is_counted_and_costs_nobody_a_frame(void)
 		pageclient_free(client, frame[i], 0);
 		pageclient_free(client, frame[i], 0);
 	}
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 4);
 	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
@@ -86,7 +77,7 @@ static void double_free_after_a_drain_takes_nothing_of_the_next_owner(void)
 	frame = pageclient_alloc(bad, 0, 0);
 	pfn = pageclient_pfn(bad, frame);
 	pageclient_free(bad, frame, 0);
-	drain(&f);
+	fixture_drain(&f);
 	/* The other takes frames until it has that one. */
 	do
 		theirs = pageclient_alloc(good, 0, 0);
@@ -94,7 +85,7 @@ static void double_free_after_a_drain_takes_nothing_of_the_next_owner(void)
 	CU_ASSERT_PTR_NOT_NULL(theirs);
 	memset(theirs, 'g', 4096);
 	pageclient_free(bad, frame, 0);
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 1);
 	CU_ASSERT_EQUAL(status_of(good).nr_bad_free, 0);
 	CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).state, PAGE_OWNED);
@@ -130,10 +121,10 @@ static void foreign_pointers_are_counted_and_change_nothing(void)
 	pageclient_free(bad, block, 0);
 	pageclient_free(bad, (char *)block + 4096, 0);
 	pageclient_free(bad, stack, 0);
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 4);
 	pageclient_free(bad, block, 1);
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 5);
 	CU_ASSERT_EQUAL(status_of(bad).nr_owned, 4); /* the block is still its own */
 	pageclient_free(bad, block, 12);             /* a request of its own */
@@ -161,12 +152,12 @@ static void frees_that_are_refused_are_shown(void)
 	frame = pageclient_alloc(client, 0, 0);
 	pageclient_free(client, frame, 0);
 	pageclient_free(client, frame, 0);
-	drain(&f);
+	fixture_drain(&f);
 	fixture_ctl(&f, &ctl, "clients", NULL);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "BAD FREES"));
 	program_done(&ctl);
 	fixture_ctl(&f, &ctl, "vmstat", NULL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "bad_free 1\n"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "nr_bad_free 1\n"));
 	program_done(&ctl);
 	pageclient_close(client);
 	fixture_close(&f);
@@ -197,8 +188,8 @@ static void several_clients_of_a_process_have_each_their_own(void)
 			pageclient_free(client[c], frame[c][i], 0);
 		}
 	CU_ASSERT_NOT_EQUAL(status_of(client[0]).client_id, status_of(client[1]).client_id);
-	drain(&f);
-	drain(&g);
+	fixture_drain(&f);
+	fixture_drain(&g);
 	for (int c = 0; c < 3; c++) {
 		CU_ASSERT_EQUAL(status_of(client[c]).nr_bad_free, 0);
 		CU_ASSERT_EQUAL(status_of(client[c]).nr_owned, 0);
@@ -306,7 +297,7 @@ static void threads_that_end_hand_their_magazines_on(void)
 		CU_ASSERT_PTR_NOT_NULL(frame);
 	}
 	CU_ASSERT_EQUAL(observer_find(&observer, getpid(), "short threads")->nr_threads, 1);
-	CU_ASSERT_EQUAL(shm_view_counter(&observer.view, COUNTER_pgrefill), 1);
+	CU_ASSERT_EQUAL(shm_view_counter(&observer.view, COUNTER_pcp_refill), 1);
 	pageclient_close(client);
 	observer_close(&observer);
 	fixture_close(&f);
@@ -368,7 +359,7 @@ static void run_many(uint32_t max_threads)
 		CU_ASSERT_EQUAL(many[i].mismatches, 0);
 	}
 	(void)pthread_barrier_destroy(&barrier);
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
 	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
@@ -409,105 +400,10 @@ static void any_thread_may_free_what_another_took(void)
 		CU_ASSERT_EQUAL(pthread_create(&thread, NULL, give_all, frames), 0);
 		CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
 	}
-	drain(&f);
+	fixture_drain(&f);
 	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
 	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
 	pageclient_close(client);
-	fixture_close(&f);
-}
-
-/* --- no daemon ------------------------------------------------------------------------------ */
-
-static void no_daemon_is_noticed_at_once(void)
-{
-	struct fixture f;
-	pageclient *client = NULL;
-	uint64_t before = clock_now_ms();
-
-	fixture_make(&f, "");
-	CU_ASSERT_EQUAL(open_with(&f, 0, 0, &client), -ENOTCONN);
-	CU_ASSERT_PTR_NOT_NULL(strstr(pageclient_error(), f.socket));
-	CU_ASSERT_TRUE(fixture_start(&f));
-	fixture_kill(&f); /* a stale socket */
-	CU_ASSERT_EQUAL(open_with(&f, 0, 0, &client), -ENOTCONN);
-	CU_ASSERT_PTR_NULL(client);
-	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
-	fixture_close(&f);
-}
-
-static void daemon_that_does_not_answer_is_a_timeout(void)
-{
-	struct fixture f;
-	struct pageclient_options options;
-	pageclient *client = NULL;
-	pid_t server;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	server = fixture_server(&f);
-	PAGECLIENT_INIT(struct pageclient_options, &options);
-	options.socket = f.socket;
-	options.connect_timeout_ms = 100;
-	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
-	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -ETIMEDOUT);
-	CU_ASSERT_PTR_NULL(client);
-	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
-	fixture_close(&f);
-}
-
-static void fallback_serves_private_memory(void)
-{
-	struct fixture f;
-	pageclient *client = NULL;
-	char *frame[14];
-
-	fixture_make(&f, "");
-	CU_ASSERT_EQUAL(open_with(&f, PAGECLIENT_FALLBACK_PRIVATE, 0, &client), 0);
-	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_PRIVATE);
-	for (unsigned order = 0; order < 14; order++) {
-		frame[order] = pageclient_alloc(client, order, PAGECLIENT_ZERO);
-		CU_ASSERT_PTR_NOT_NULL(frame[order]);
-		if (frame[order])
-			frame[order][pageclient_page_size(client) << order >> 1] = 'p';
-	}
-	for (unsigned order = 0; order < 14; order++)
-		pageclient_free(client, frame[order], order);
-	pageclient_close(client);
-	fixture_close(&f);
-}
-
-/* The daemon dies: frames stay, frees never block, allocations say so. */
-static void daemon_that_dies_leaves_frames_and_says_so(void)
-{
-	struct fixture f;
-	pageclient *client;
-	struct pageclient_options options;
-	char *frame[200];
-	uint64_t before;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	PAGECLIENT_INIT(struct pageclient_options, &options);
-	options.socket = f.socket;
-	options.call_timeout_ms = 200;
-	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
-	CU_ASSERT_EQUAL(pageclient_alloc_bulk(client, 0, 0, (void **)frame, 200), 200);
-	for (int i = 0; i < 200; i++)
-		memset(frame[i], i, 4096);
-	fixture_kill(&f);
-	before = clock_now_ms();
-	while (pageclient_alloc(client, 0, 0))
-		;
-	CU_ASSERT_EQUAL(errno, ENOTCONN);
-	CU_ASSERT_PTR_NULL(pageclient_alloc(client, 12, 0));
-	for (int i = 0; i < 200; i++) {
-		CU_ASSERT_EQUAL(frame[i][99], (char)i);
-		pageclient_free(client, frame[i], 0);
-	}
-	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0)); /* what was kept */
-	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_AWAY);
-	pageclient_close(client);
-	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
-	CU_ASSERT_TRUE(fixture_start(&f));
-	CU_ASSERT_TRUE(fixture_check(&f));
 	fixture_close(&f);
 }
 
@@ -527,9 +423,5 @@ CU_TestInfo test_library[] = {
 	{"threads that end hand their magazines on", threads_that_end_hand_their_magazines_on},
 	{"more threads than magazines share some", more_threads_than_magazines_share_some},
 	{"any thread may free what another took", any_thread_may_free_what_another_took},
-	{"no daemon is noticed at once", no_daemon_is_noticed_at_once},
-	{"daemon that does not answer is a timeout", daemon_that_does_not_answer_is_a_timeout},
-	{"fallback serves private memory", fallback_serves_private_memory},
-	{"daemon that dies leaves frames and says so", daemon_that_dies_leaves_frames_and_says_so},
 	CU_TEST_INFO_NULL,
 };

@@ -16,35 +16,12 @@ extern CU_TestInfo test_requests[];
 
 static const char config[] = "[segment]\nsize = 64M\n[pcp]\nbatch = 16\n";
 
-#define FIELDS(...)                                                                                \
-	(sizeof((uint64_t[]){__VA_ARGS__}) / 8), (uint64_t[])                                      \
-	{                                                                                          \
-		__VA_ARGS__                                                                        \
-	}
-
-/* Sends one request with numbers as fields and returns the status of its reply. */
-static int32_t ask(int fd, enum message_kind kind, uint32_t n, const uint64_t *fields,
-		   struct message *ret_reply)
-{
-	struct message reply;
-	struct raw request;
-	int32_t status;
-
-	raw_request(&request, 7, kind, n, fields);
-	status = raw_call(fd, &request, &reply);
-	CU_ASSERT_TRUE(status == INT32_MIN || reply.reply.id == 7);
-	CU_ASSERT_TRUE(status >= 0 || status == INT32_MIN || reply.reply.text[0]);
-	if (ret_reply && status != INT32_MIN)
-		*ret_reply = reply;
-	return status;
-}
-
 /* Alloc on lane 0; the block's pfn. */
 static uint32_t take(int fd, uint64_t seq, uint64_t order)
 {
 	struct message reply = {0};
 
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(0, seq, order, 0, 5000), &reply), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, seq, order, 0, 5000), &reply), 0);
 	return (uint32_t)(reply.reply.result >> 32);
 }
 
@@ -52,7 +29,7 @@ static uint64_t bad_frees(int fd)
 {
 	struct message reply = {0};
 
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_STATUS, 0, NULL, &reply), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_STATUS, 0, NULL, &reply), 0);
 	return reply.reply.nr_bad_free;
 }
 
@@ -108,7 +85,7 @@ static void malformed_messages_end_their_connection_only(void)
 	raw_number(&raw, 1, 1);
 	raw_bytes(&raw, 30, "?", 1); /* a body that nobody knows */
 	expect_end(&f, &raw);
-	CU_ASSERT_EQUAL(ask(good, MESSAGE_STATUS, 0, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(good, MESSAGE_STATUS, 0, NULL, NULL), 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	(void)close(good);
 	fixture_close(&f);
@@ -154,7 +131,7 @@ static void messages_of_the_daemon_are_refused_from_a_client(void)
 		struct message reply;
 		struct raw raw;
 
-		raw_request(&raw, 7, kinds[i], FIELDS(1));
+		raw_request(&raw, 7, kinds[i], RAW_FIELDS(1));
 		CU_ASSERT_TRUE(raw_send(fd, &raw));
 		CU_ASSERT_EQUAL(raw_receive(fd, &reply, NULL), 1);
 		CU_ASSERT_TRUE(reply.reply.status < 0);
@@ -203,7 +180,7 @@ static void requests_before_hello_end_the_connection(void)
 	for (uint32_t kind = MESSAGE_PCP_CREATE; kind <= MESSAGE_CHECK; kind++) {
 		int fd = raw_connect(&f);
 
-		CU_ASSERT_EQUAL(ask(fd, (enum message_kind)kind, 0, NULL, NULL), -EPROTO);
+		CU_ASSERT_EQUAL(raw_ask(fd, (enum message_kind)kind, 0, NULL, NULL), -EPROTO);
 		CU_ASSERT_TRUE(raw_is_closed(fd));
 		(void)close(fd);
 	}
@@ -230,7 +207,7 @@ static void resume_without_its_token_is_stale(void)
 	CU_ASSERT_EQUAL(raw_call(fd, &raw, &reply), -ESTALE);
 	CU_ASSERT_TRUE(raw_is_closed(fd));
 	(void)close(fd);
-	CU_ASSERT_EQUAL(ask(owner, MESSAGE_STATUS, 0, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(owner, MESSAGE_STATUS, 0, NULL, NULL), 0);
 	(void)close(owner);
 	fixture_close(&f);
 }
@@ -251,7 +228,8 @@ static void wrong_hello_is_refused_with_a_reason(void)
 	for (size_t i = 0; i < sizeof(hellos) / sizeof(hellos[0]); i++) {
 		int fd = raw_connect(&f);
 
-		CU_ASSERT_EQUAL(ask(fd, MESSAGE_HELLO, 5, hellos[i].field, NULL), hellos[i].status);
+		CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_HELLO, 5, hellos[i].field, NULL),
+				hellos[i].status);
 		CU_ASSERT_TRUE(raw_is_closed(fd));
 		(void)close(fd);
 	}
@@ -267,9 +245,10 @@ static void second_hello_is_refused_and_changes_nothing(void)
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, 0, NULL);
 	pfn = take(fd, 1, 0);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_HELLO, FIELDS(1, 1), NULL), -EALREADY);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_HELLO, FIELDS(1, 1, HELLO_OBSERVER), NULL), -EALREADY);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, pfn, 0), NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_HELLO, RAW_FIELDS(1, 1), NULL), -EALREADY);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_HELLO, RAW_FIELDS(1, 1, HELLO_OBSERVER), NULL),
+			-EALREADY);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, pfn, 0), NULL), 0);
 	(void)close(fd);
 	fixture_close(&f);
 }
@@ -281,15 +260,15 @@ static void observers_and_readers_get_no_frames(void)
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, HELLO_OBSERVER, NULL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(0, 1), NULL), -EPERM);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 1), NULL), -EPERM);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_PCP_CREATE, FIELDS(0), NULL), -EPERM);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_CHECK, 0, NULL, NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, 1), NULL), -EPERM);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 1), NULL), -EPERM);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_PCP_CREATE, RAW_FIELDS(0), NULL), -EPERM);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_CHECK, 0, NULL, NULL), 0);
 	(void)close(fd);
 	fd = raw_hello(&f, HELLO_READ_ONLY, NULL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(0, 1), NULL), -EROFS);
-	if (ask(fd, MESSAGE_PCP_CREATE, FIELDS(0), NULL) == 0)
-		CU_ASSERT_EQUAL(ask(fd, MESSAGE_PCP_REFILL, FIELDS(0), NULL), -EROFS);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, 1), NULL), -EROFS);
+	if (raw_ask(fd, MESSAGE_PCP_CREATE, RAW_FIELDS(0), NULL) == 0)
+		CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_PCP_REFILL, RAW_FIELDS(0), NULL), -EROFS);
 	(void)close(fd);
 	fixture_close(&f);
 }
@@ -328,9 +307,9 @@ static void numbers_out_of_range_are_refused(void)
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, 0, NULL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_PCP_CREATE, FIELDS(0), NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_PCP_CREATE, RAW_FIELDS(0), NULL), 0);
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-		int32_t status = ask(fd, bad[i].kind, 5, bad[i].field, NULL);
+		int32_t status = raw_ask(fd, bad[i].kind, 5, bad[i].field, NULL);
 
 		CU_ASSERT_TRUE(status == -EINVAL || status == -EPERM);
 		if (status != -EINVAL && status != -EPERM)
@@ -352,16 +331,16 @@ static void wrong_frees_are_refused_and_counted(void)
 	other = raw_hello(&f, 0, NULL);
 	mine = take(fd, 1, 2);
 	theirs = take(other, 1, 2);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, theirs, 2), NULL), -EPERM);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, mine, 1), NULL), -EINVAL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, mine, 3), NULL), -EINVAL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, mine + 1, 0), NULL), -EINVAL);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, theirs, 2), NULL), -EPERM);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 1), NULL), -EINVAL);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 3), NULL), -EINVAL);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine + 1, 0), NULL), -EINVAL);
 	CU_ASSERT_EQUAL(bad_frees(fd), 4);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_FREE, FIELDS(0, 2, mine, 2), NULL), 0);
-	CU_ASSERT_TRUE(ask(fd, MESSAGE_FREE, FIELDS(0, 3, mine, 2), NULL) < 0); /* twice */
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 2), NULL), 0);
+	CU_ASSERT_TRUE(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 3, mine, 2), NULL) < 0); /* twice */
 	CU_ASSERT_EQUAL(bad_frees(fd), 5);
 	CU_ASSERT_EQUAL(bad_frees(other), 0);
-	CU_ASSERT_EQUAL(ask(other, MESSAGE_FREE, FIELDS(0, 2, theirs, 2), NULL), 0);
+	CU_ASSERT_EQUAL(raw_ask(other, MESSAGE_FREE, RAW_FIELDS(0, 2, theirs, 2), NULL), 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	(void)close(fd);
 	(void)close(other);
@@ -376,201 +355,15 @@ static void repeated_request_is_answered_and_not_done_again(void)
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, 0, NULL);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(3, 5, 1, 0, 5000), &first), 0);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(3, 5, 1, 0, 5000), &again), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(3, 5, 1, 0, 5000), &first), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(3, 5, 1, 0, 5000), &again), 0);
 	CU_ASSERT_EQUAL(first.reply.result, again.reply.result);
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_ALLOC, FIELDS(3, 4, 1, 0, 5000), NULL), -EINVAL); /* old */
-	CU_ASSERT_EQUAL(ask(fd, MESSAGE_STATUS, 0, NULL, &again), 0);
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(3, 4, 1, 0, 5000), NULL),
+			-EINVAL); /* old */
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_STATUS, 0, NULL, &again), 0);
 	CU_ASSERT_EQUAL(again.reply.nr_owned, 2);
 	(void)close(fd);
 	fixture_close(&f);
-}
-
-/* --- limits --------------------------------------------------------------------------------- */
-
-static void more_connections_than_allowed_are_refused(void)
-{
-	struct fixture f;
-	struct message reply;
-	int fd[4], more;
-
-	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\n[limits]\nconnections = 5\n"));
-	for (int i = 0; i < 4; i++) /* and the fixture's own, which may still be there */
-		fd[i] = raw_hello(&f, 0, NULL);
-	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS);
-	     (more = raw_hello(&f, 0, NULL)) < 0 && clock_pause(until);)
-		;
-	CU_ASSERT_TRUE(more >= 0);
-	for (int i = 0; i < 3; i++) {
-		int refused = raw_connect(&f);
-
-		CU_ASSERT_EQUAL(raw_receive(refused, &reply, NULL), 1);
-		CU_ASSERT_EQUAL(reply.reply.status, -EUSERS);
-		CU_ASSERT_PTR_NOT_NULL(strstr(reply.reply.text, "connections"));
-		CU_ASSERT_TRUE(raw_is_closed(refused));
-		(void)close(refused);
-	}
-	for (int i = 0; i < 4; i++) {
-		CU_ASSERT_EQUAL(ask(fd[i], MESSAGE_STATUS, 0, NULL, NULL), 0);
-		(void)close(fd[i]);
-	}
-	(void)close(more);
-	fixture_close(&f);
-}
-
-static void more_handshakes_than_allowed_are_refused(void)
-{
-	struct fixture f;
-	struct message reply;
-	int half[2], third, fd;
-
-	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\n[limits]\nhandshakes = 2\n"));
-	half[0] = raw_connect(&f);
-	half[1] = raw_connect(&f);
-	third = raw_connect(&f);
-	CU_ASSERT_EQUAL(raw_receive(third, &reply, NULL), 1);
-	CU_ASSERT_EQUAL(reply.reply.status, -EAGAIN);
-	CU_ASSERT_TRUE(raw_is_closed(third));
-	(void)close(third);
-	CU_ASSERT_EQUAL(ask(half[0], MESSAGE_HELLO, FIELDS(1, 1), NULL), 0);
-	fd = raw_hello(&f, 0, NULL);
-	CU_ASSERT_TRUE(fd >= 0);
-	/* The one that never says Hello is told so, and gone. */
-	CU_ASSERT_EQUAL(raw_receive(half[1], &reply, NULL), 1);
-	CU_ASSERT_EQUAL(reply.reply.status, -ETIMEDOUT);
-	CU_ASSERT_TRUE(raw_is_closed(half[1]));
-	(void)close(half[0]);
-	(void)close(half[1]);
-	(void)close(fd);
-	fixture_close(&f);
-}
-
-/* One that asks and never listens loses its connection, and delays nobody. */
-static void client_that_never_reads_is_cut_off(void)
-{
-	struct fixture f;
-	struct raw raw;
-	int fd, other;
-	ssize_t n = 0;
-
-	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\n[limits]\nqueue = 64K\n"));
-	fd = raw_hello(&f, 0, NULL);
-	other = raw_hello(&f, 0, NULL);
-	raw_request(&raw, 7, MESSAGE_FREE, FIELDS(0, 1, 1, 1)); /* its refusal is a long text */
-	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); clock_left_ms(until) && n >= 0;) {
-		n = send(fd, raw.byte, raw.n, MSG_NOSIGNAL | MSG_DONTWAIT);
-		if (n < 0 && errno == EAGAIN)
-			n = ask(other, MESSAGE_STATUS, 0, NULL, NULL) == 0 ? 0 : -1;
-	}
-	CU_ASSERT_TRUE(n < 0 && (errno == EPIPE || errno == ECONNRESET));
-	CU_ASSERT_EQUAL(ask(other, MESSAGE_STATUS, 0, NULL, NULL), 0);
-	(void)close(fd);
-	(void)close(other);
-	fixture_close(&f);
-}
-
-/* --- CTL ------------------------------------------------------------------------------------ */
-
-struct liar {
-	int fd;
-	uint32_t client;
-	uint64_t *bottom; /* of thread 0's hot magazine */
-	uint32_t *slot;
-	void *map;
-	struct observer observer;
-};
-
-static bool liar_open(struct liar *liar, const struct fixture *f)
-{
-	struct message reply;
-	struct raw raw;
-	int fds[MESSAGE_FDS_MAX];
-
-	*liar = (struct liar){.fd = raw_connect(f)};
-	raw_request(&raw, 1, MESSAGE_HELLO, FIELDS(1, 1, 0, 1));
-	if (!raw_send(liar->fd, &raw) || raw_receive(liar->fd, &reply, fds) != 1 || fds[3] < 0)
-		return false;
-	liar->client = reply.reply.client;
-	liar->map = mmap(NULL, shm_ctl_bytes(1), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
-	for (int i = 0; i < 4; i++)
-		(void)close(fds[i]);
-	if (liar->map == MAP_FAILED || !observer_open(&liar->observer, f))
-		return false;
-	liar->bottom = (uint64_t *)((char *)liar->map + shm_ctl_bottom_offset(0, 0));
-	liar->slot = (uint32_t *)((char *)liar->map + shm_ctl_slots_offset(0, 0));
-	return ask(liar->fd, MESSAGE_PCP_CREATE, FIELDS(0), NULL) == 0 &&
-	       ask(liar->fd, MESSAGE_PCP_REFILL, FIELDS(0, 0, 16, 0, 5000), NULL) == 0;
-}
-
-static void liar_close(struct liar *liar)
-{
-	(void)munmap(liar->map, shm_ctl_bytes(1));
-	observer_close(&liar->observer);
-	(void)close(liar->fd);
-}
-
-static void drain(const struct fixture *f)
-{
-	struct program ctl;
-
-	fixture_ctl(f, &ctl, "drain", NULL);
-	CU_ASSERT_EQUAL(ctl.status, 0);
-	program_done(&ctl);
-}
-
-/* All its slots name another's frames: each is refused, none changes hands. */
-static void slots_that_lie_give_nothing_of_another_away(void)
-{
-	struct fixture f;
-	struct liar liar;
-	uint32_t theirs[16];
-	int other;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	other = raw_hello(&f, 0, NULL);
-	for (uint32_t i = 0; i < 16; i++)
-		theirs[i] = take(other, i + 1, 0);
-	if (liar_open(&liar, &f)) {
-		for (uint32_t i = 0; i < SHM_HOT_SLOTS_FIRST; i++)
-			liar.slot[i] = i % 3 ? theirs[i % 16] : i % 2 ? UINT32_MAX : 1u << 20;
-		drain(&f);
-		CU_ASSERT_TRUE(shm_view_client(&liar.observer.view, liar.client)->nr_bad_free > 0);
-		CU_ASSERT_TRUE(fixture_check(&f));
-		liar_close(&liar);
-	} else {
-		CU_FAIL("no liar");
-	}
-	for (uint32_t i = 0; i < 16; i++)
-		CU_ASSERT_EQUAL(ask(other, MESSAGE_FREE, FIELDS(0, 17 + i, theirs[i], 0), NULL), 0);
-	CU_ASSERT_EQUAL(bad_frees(other), 0);
-	(void)close(other);
-	fixture_close(&f);
-}
-
-static void bottom_that_lies_ends_the_client(void)
-{
-	static const uint64_t lies[] = {0, UINT64_MAX, MAGAZINE_INDEX_START + 100000,
-					MAGAZINE_INDEX_START - 100000};
-
-	for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
-		struct fixture f;
-		struct liar liar;
-
-		CU_ASSERT_TRUE(fixture_open(&f, config));
-		if (liar_open(&liar, &f)) {
-			__atomic_store_n(liar.bottom, lies[i], __ATOMIC_RELEASE);
-			drain(&f);
-			CU_ASSERT_TRUE(raw_is_closed(liar.fd));
-			CU_ASSERT_EQUAL(shm_view_counter(&liar.observer.view, COUNTER_hostile), 1);
-			CU_ASSERT_TRUE(observer_all_free(&liar.observer));
-			CU_ASSERT_TRUE(fixture_check(&f));
-			liar_close(&liar);
-		} else {
-			CU_FAIL("no liar");
-		}
-		CU_ASSERT_TRUE(fixture_log_has(&f, "hostile"));
-		fixture_close(&f);
-	}
 }
 
 CU_TestInfo test_requests[] = {
@@ -591,11 +384,5 @@ CU_TestInfo test_requests[] = {
 	{"wrong frees are refused and counted", wrong_frees_are_refused_and_counted},
 	{"repeated request is answered and not done again",
 	 repeated_request_is_answered_and_not_done_again},
-	{"more connections than allowed are refused", more_connections_than_allowed_are_refused},
-	{"more handshakes than allowed are refused", more_handshakes_than_allowed_are_refused},
-	{"client that never reads is cut off", client_that_never_reads_is_cut_off},
-	{"slots that lie give nothing of another away",
-	 slots_that_lie_give_nothing_of_another_away},
-	{"bottom that lies ends the client", bottom_that_lies_ends_the_client},
 	CU_TEST_INFO_NULL,
 };

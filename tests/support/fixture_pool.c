@@ -143,8 +143,7 @@ static int count_seq(struct fixture_pool *f, client_id client, int r)
 
 int fixture_pool_free(struct fixture_pool *f, client_id client, pfn_t pfn, order_t order)
 {
-	return count_seq(f, client,
-			 pool_free(f->pool, client, pfn, order, 0, f->seq[client] + 1));
+	return count_seq(f, client, pool_free(f->pool, client, pfn, order, 0, f->seq[client] + 1));
 }
 
 int fixture_pool_share(struct fixture_pool *f, client_id client, pfn_t pfn, client_id to,

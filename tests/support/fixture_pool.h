@@ -43,8 +43,7 @@ void fixture_pool_kill(struct fixture_pool *f, client_id client);
 
 /* Conditions of the pool, for requests on lane 0 with the next seq; a hole is committed on the way.
  */
-int fixture_pool_try_alloc(struct fixture_pool *f, client_id client, order_t order,
-			   pfn_t *ret_pfn);
+int fixture_pool_try_alloc(struct fixture_pool *f, client_id client, order_t order, pfn_t *ret_pfn);
 /* The same, and it must succeed. */
 pfn_t fixture_pool_alloc(struct fixture_pool *f, client_id client, order_t order);
 int fixture_pool_free(struct fixture_pool *f, client_id client, pfn_t pfn, order_t order);

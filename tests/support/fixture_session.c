@@ -55,7 +55,7 @@ void shell_restart(struct shell *s, bool has_ctls)
 	s->n_pending = 0;
 	s->n_commits = 0;
 	s->again = false;
-	s->timer_ns = 0;
+	s->timer_is_armed = false;
 	memset(s->open, 0, sizeof s->open);
 	CU_ASSERT_EQUAL_FATAL(pool_attach(f->pool, f->meta, f->meta_bytes, f->state, f->state_bytes,
 					  &f->options, &f->nr_bad),
@@ -142,8 +142,8 @@ static void perform(struct shell *s, const struct session_action *action)
 	case ACTION_UPCALL:
 		CU_ASSERT_FATAL(s->n_upcalls < SHELL_UPCALLS_MAX);
 		CU_ASSERT_FALSE(s->released[action->client]);
-		s->upcall[s->n_upcalls++] = (struct shell_upcall){.client = action->client,
-								  .message = action->message};
+		s->upcall[s->n_upcalls++] =
+			(struct shell_upcall){.client = action->client, .message = action->message};
 		break;
 	case ACTION_CLOSE:
 		CU_ASSERT(s->open[action->conn]);
@@ -156,14 +156,13 @@ static void perform(struct shell *s, const struct session_action *action)
 		release(s, action->client);
 		break;
 	case ACTION_REATTACH:
-		pend(s, &(struct session_event){
-				.kind = EVENT_REATTACHED,
-				.conn = action->conn,
-				.client = action->client,
-				.status = s->reattach_status,
-				.ctl = pool_client_ctl(s->pool.pool, action->client)
-					       ? NULL
-					       : s->pool.ctl[action->client]});
+		pend(s, &(struct session_event){.kind = EVENT_REATTACHED,
+						.conn = action->conn,
+						.client = action->client,
+						.status = s->reattach_status,
+						.ctl = pool_client_ctl(s->pool.pool, action->client)
+							       ? NULL
+							       : s->pool.ctl[action->client]});
 		break;
 	case ACTION_HEADS:
 		pend(s, &(struct session_event){.kind = EVENT_HEADS,
@@ -183,6 +182,7 @@ static void perform(struct shell *s, const struct session_action *action)
 		s->again = true;
 		break;
 	case ACTION_TIMER:
+		s->timer_is_armed = true;
 		s->timer_ns = action->at_ns;
 		s->n_timers++;
 		break;
@@ -251,11 +251,11 @@ void shell_advance(struct shell *s, uint64_t ns)
 {
 	uint64_t until = s->now_ns + ns;
 
-	for (uint32_t i = 0; s->timer_ns && s->timer_ns <= until; i++) {
+	for (uint32_t i = 0; s->timer_is_armed && s->timer_ns <= until; i++) {
 		CU_ASSERT_FATAL(i < SHELL_STEPS_MAX);
 		if (s->timer_ns > s->now_ns)
 			s->now_ns = s->timer_ns;
-		s->timer_ns = 0;
+		s->timer_is_armed = false;
 		shell_event(s, &(struct session_event){.kind = EVENT_TICK});
 	}
 	s->now_ns = until;
@@ -405,7 +405,8 @@ void shell_shrink_done(struct shell *s, client_id client, const struct message *
 			       .shrink_done = {.cache = upcall->shrink.cache,
 					       .nr_objects = nr_objects,
 					       .nr_scanned = nr_scanned,
-					       .nr_freed = nr_freed}};
+					       .nr_freed = nr_freed,
+					       .nr_frames = nr_freed}};
 
 	shell_event(s, &(struct session_event){
 			       .kind = EVENT_UPCALL_DONE, .client = client, .message = &done});
@@ -441,11 +442,11 @@ const struct message_reply *shell_alloc(struct shell *s, struct shell_client cli
 const struct message_reply *shell_free(struct shell *s, struct shell_client client, pfn_t pfn,
 				       order_t order)
 {
-	return shell_ask(s, client.conn,
-			 &(struct message){.kind = MESSAGE_FREE,
-					   .free = {.seq = ++s->pool.seq[client.id],
-						    .pfn = pfn,
-						    .order = order}});
+	return shell_ask(
+		s, client.conn,
+		&(struct message){
+			.kind = MESSAGE_FREE,
+			.free = {.seq = ++s->pool.seq[client.id], .pfn = pfn, .order = order}});
 }
 
 const struct message_reply *shell_refill(struct shell *s, struct shell_client client,

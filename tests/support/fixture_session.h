@@ -17,7 +17,8 @@
 #define SHELL_PENDING_MAX 64u
 #define SHELL_REPLIES_MAX 8192u /* the oldest go first */
 #define SHELL_UPCALLS_MAX 4096u
-#define SHELL_STEPS_MAX 100000u /* that one event may lead to without time passing: more is a loop */
+#define SHELL_STEPS_MAX                                                                            \
+	100000u /* that one event may lead to without time passing: more is a loop */
 #define SHELL_UID 1000u
 #define SHELL_ADMIN_UID 500u
 
@@ -44,7 +45,8 @@ struct shell {
 	struct session *session;
 	struct session_limits limits;
 	uint64_t now_ns;
-	uint64_t timer_ns; /* 0: not armed */
+	bool timer_is_armed;
+	uint64_t timer_ns;
 	enum shell_commits commits;
 	const char *commit_text;
 	int barrier_status, prepare_status, heads_status, reattach_status;
@@ -115,6 +117,7 @@ uint32_t shell_count_replies(const struct shell *s, uint32_t conn);
 /* The oldest upcall to client that nobody took; NULL if there is none. */
 const struct message *shell_next_upcall(struct shell *s, client_id client);
 uint32_t shell_count_upcalls(const struct shell *s, client_id client);
+/* The callbacks ran in thread 0 and freed as many frames as objects. */
 void shell_shrink_done(struct shell *s, client_id client, const struct message *upcall,
 		       uint64_t nr_objects, uint64_t nr_scanned, uint64_t nr_freed);
 

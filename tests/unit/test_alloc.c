@@ -54,7 +54,7 @@ static void a_repeated_free_frees_once(void)
 	CU_ASSERT_EQUAL(pool_free(f.pool, a, pfn, 2, 5, 1), 0);
 	CU_ASSERT_EQUAL(pool_free(f.pool, a, pfn, 2, 5, 1), 0);
 	CU_ASSERT_EQUAL(fixture_pool_counter(&f, COUNTER_pgfree), 4);
-	CU_ASSERT_EQUAL(fixture_pool_counter(&f, COUNTER_bad_free), 0);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f, COUNTER_nr_bad_free), 0);
 	FIXTURE_AUDIT(&f);
 	fixture_pool_close(&f);
 }
@@ -90,8 +90,7 @@ static void a_seq_of_the_past_and_a_lane_out_of_range_are_refused(void)
 	CU_ASSERT_EQUAL(pool_alloc(f.pool, a, 0, MIGRATE_UNMOVABLE, 0, 9, &result), 0);
 	CU_ASSERT_EQUAL(pool_alloc(f.pool, a, 0, MIGRATE_UNMOVABLE, 0, 8, &result), POOL_OLD_SEQ);
 	CU_ASSERT_EQUAL(pool_free(f.pool, a, (pfn_t)(result >> 32), 0, 0, 1), POOL_OLD_SEQ);
-	CU_ASSERT_EQUAL(pool_alloc(f.pool, a, 0, MIGRATE_UNMOVABLE, 64, 1, &result),
-			POOL_BAD_LANE);
+	CU_ASSERT_EQUAL(pool_alloc(f.pool, a, 0, MIGRATE_UNMOVABLE, 64, 1, &result), POOL_BAD_LANE);
 	CU_ASSERT_EQUAL(
 		pool_alloc(f.pool, a, 0, MIGRATE_UNMOVABLE, UINT32_MAX, UINT64_MAX, &result),
 		POOL_BAD_LANE);
@@ -162,7 +161,7 @@ static void every_wrong_free_is_refused_and_counted(void)
 	CU_ASSERT_NOT_EQUAL(fixture_pool_free(&f, a, pfn, 3), 0);
 	CU_ASSERT_EQUAL(pool_client(f.pool, a)->nr_bad_free, 9);
 	CU_ASSERT_EQUAL(pool_client(f.pool, b)->nr_bad_free, 1);
-	CU_ASSERT_EQUAL(fixture_pool_counter(&f, COUNTER_bad_free), 10);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f, COUNTER_nr_bad_free), 10);
 	FIXTURE_AUDIT(&f);
 	fixture_pool_close(&f);
 }
@@ -222,10 +221,10 @@ static void the_quota_refuses_what_would_exceed_max(void)
 
 static void zones_are_used_in_their_order_and_none_below_its_min(void)
 {
-	struct pool_options options = {
-		.nr_zones = 2,
-		.min_free_frames = 16,
-		.zone = {{.name = "first", .nr_frames = 1111}, {.name = "second", .nr_frames = 3000}}};
+	struct pool_options options = {.nr_zones = 2,
+				       .min_free_frames = 16,
+				       .zone = {{.name = "first", .nr_frames = 1111},
+						{.name = "second", .nr_frames = 3000}}};
 	struct fixture_pool f;
 	client_id a;
 	pfn_t pfn;

@@ -53,8 +53,7 @@ static pfn_t take(struct buddy *buddy, order_t order, enum migratetype type)
 
 static void give(struct buddy *buddy, pfn_t pfn)
 {
-	page_set(buddy->map, pfn,
-		 page_free_word(buddy->map, pfn, page_get(buddy->map, pfn).order));
+	page_set(buddy->map, pfn, page_free_word(buddy->map, pfn, page_get(buddy->map, pfn).order));
 	buddy_give(buddy, pfn);
 }
 

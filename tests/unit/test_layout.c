@@ -98,9 +98,9 @@ static void every_counter_has_a_name_of_its_own(void)
 		CU_ASSERT(counter_name((enum counter)i)[0] != '\0');
 		CU_ASSERT(counter_unit((enum counter)i)[0] != '\0');
 		for (uint32_t j = 0; j < i; j++)
-			CU_ASSERT_NOT_EQUAL(
-				strcmp(counter_name((enum counter)i), counter_name((enum counter)j)),
-				0);
+			CU_ASSERT_NOT_EQUAL(strcmp(counter_name((enum counter)i),
+						   counter_name((enum counter)j)),
+					    0);
 	}
 }
 

@@ -22,8 +22,7 @@ static void setup(struct fixture *f)
 	f->b = fixture_pool_client(&f->pool, 0);
 	f->pfn = fixture_pool_alloc(&f->pool, f->a, 2);
 	f->shared = fixture_pool_alloc(&f->pool, f->a, 0);
-	CU_ASSERT_EQUAL(
-		fixture_pool_share(&f->pool, f->a, f->shared, CLIENT_NONE, &handle), 0);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f->pool, f->a, f->shared, CLIENT_NONE, &handle), 0);
 	f->free_pfn = PFN_NONE;
 	for (order_t order = 0; f->free_pfn == PFN_NONE; order++)
 		f->free_pfn = f->pool.pool->buddy.lists[0][order][MIGRATE_UNMOVABLE];
@@ -230,7 +229,8 @@ static void impossible_words_are_found(void)
 
 	setup(&f);
 	word = page_get(map(&f), f.pfn);
-	page_set(map(&f), f.pfn, (struct page_word){.state = PAGE_OWNED, .order = 13, .owner = f.a});
+	page_set(map(&f), f.pfn,
+		 (struct page_word){.state = PAGE_OWNED, .order = 13, .owner = f.a});
 	expect(&f, "I4: heads do not tile the zone");
 	page_set(map(&f), f.pfn, (struct page_word){.state = PAGE_FREE, .order = 31});
 	expect(&f, "I4: heads do not tile the zone");

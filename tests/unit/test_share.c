@@ -16,8 +16,8 @@ static void setup(struct fixture *f)
 	f->a = fixture_pool_client(&f->pool, 0);
 	f->b = fixture_pool_client(&f->pool, 0);
 	f->pfn = fixture_pool_alloc(&f->pool, f->a, 2);
-	CU_ASSERT_EQUAL_FATAL(
-		fixture_pool_share(&f->pool, f->a, f->pfn, CLIENT_NONE, &f->handle), 0);
+	CU_ASSERT_EQUAL_FATAL(fixture_pool_share(&f->pool, f->a, f->pfn, CLIENT_NONE, &f->handle),
+			      0);
 }
 
 static void teardown(struct fixture *f)
@@ -119,8 +119,7 @@ static void only_its_owner_shares_a_block(void)
 			POOL_NOT_OWNED);
 	CU_ASSERT_EQUAL(fixture_pool_share(&f.pool, f.a, pfn + 1, CLIENT_NONE, &handle),
 			POOL_NOT_OWNED);
-	CU_ASSERT_EQUAL(fixture_pool_share(&f.pool, f.a, 4096, CLIENT_NONE, &handle),
-			POOL_BAD_PFN);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f.pool, f.a, 4096, CLIENT_NONE, &handle), POOL_BAD_PFN);
 	CU_ASSERT_EQUAL(fixture_pool_put(&f.pool, f.b, f.pfn), POOL_NOT_OWNED);
 	CU_ASSERT_EQUAL(fixture_pool_put(&f.pool, f.a, 4096), POOL_BAD_PFN);
 	teardown(&f);

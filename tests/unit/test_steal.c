@@ -61,9 +61,48 @@ static void what_lies_in_a_magazine_comes_back(void)
 	CU_ASSERT_EQUAL(saved_top(&f), 0);
 	CU_ASSERT_EQUAL(pool_nr_free(f.pool.pool), 4096);
 	CU_ASSERT_EQUAL(f.hot->nr_stolen, 50);
-	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_reclaimed, 50);
-	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgsteal), 50);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgfree), 50);
 	CU_ASSERT_EQUAL(f.pool.pool->buddy.zones[0].nr_blocks[12][MIGRATE_UNMOVABLE], 1);
+	teardown(&f);
+}
+
+static void what_the_owner_asked_for_is_drained_and_the_rest_is_stolen(void)
+{
+	struct fixture f;
+
+	setup(&f, 4096);
+	push_frames(&f, 50);
+	CU_ASSERT_EQUAL(steal(&f, 20), 20);
+	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_reclaimed, 0);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pcp_drained), 20);
+	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, f.a, false), 1);
+	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 30);
+	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_reclaimed, 30);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgsteal), 30);
+	teardown(&f);
+}
+
+static void the_magazines_of_one_thread_are_claimed_up_to_a_number(void)
+{
+	struct fixture f;
+
+	setup(&f, 4096);
+	push_frames(&f, 10);
+	for (uint32_t i = 0; i < 10; i++) {
+		fixture_pool_push(&f.pool, f.a, 0, MAGAZINE_ORDER_1,
+				  fixture_pool_alloc(&f.pool, f.a, 1));
+		fixture_pool_push(&f.pool, f.a, 1, MAGAZINE_HOT,
+				  fixture_pool_alloc(&f.pool, f.a, 0));
+	}
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 0, 15), 16);
+	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 16); /* 10 of order 0, 3 of order 1 */
+	CU_ASSERT_EQUAL(fixture_pool_count(&f.pool, f.a, 1, MAGAZINE_HOT), 10);
+	CU_ASSERT_EQUAL(fixture_pool_count(&f.pool, f.a, 0, MAGAZINE_ORDER_1), 7);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 2, 15), 0);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, UINT32_MAX, 15), 0);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, 77, 0, 15), 0);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 0, 0), 0);
+	CU_ASSERT_EQUAL(pool_nr_claims(f.pool.pool), 0);
 	teardown(&f);
 }
 
@@ -321,9 +360,9 @@ static void one_barrier_serves_the_magazines_of_all_clients(void)
 		(void)fixture_pool_refill(&f.pool, b, 1, m);
 	}
 	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, false), 2 * MAGAZINE_COUNT);
-	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 8192 - pool_nr_free(f.pool.pool) +
-							  fixture_pool_counter(&f.pool,
-									       COUNTER_pgsteal));
+	CU_ASSERT_EQUAL(pool_settle(f.pool.pool),
+			8192 - pool_nr_free(f.pool.pool) +
+				fixture_pool_counter(&f.pool, COUNTER_pgsteal));
 	CU_ASSERT_EQUAL(pool_nr_free(f.pool.pool), 8192);
 	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_membarrier), 1);
 	teardown(&f);
@@ -378,7 +417,8 @@ static void a_grant_after_a_steal_overwrites_nothing(void)
 	for (uint32_t round = 0; round < 40; round++) {
 		uint64_t got = 0;
 
-		CU_ASSERT_EQUAL(pool_refill(f.pool.pool, f.a, 0, MAGAZINE_HOT, UINT32_MAX, &got), 0);
+		CU_ASSERT_EQUAL(pool_refill(f.pool.pool, f.a, 0, MAGAZINE_HOT, UINT32_MAX, &got),
+				0);
 		push_frames(&f, 37);
 		(void)steal(&f, round % 3 ? 61 : UINT64_MAX);
 		while (count(&f) > 20 && n < 2048)
@@ -392,6 +432,10 @@ static void a_grant_after_a_steal_overwrites_nothing(void)
 
 CU_TestInfo test_steal[] = {
 	{"what lies in a magazine comes back", what_lies_in_a_magazine_comes_back},
+	{"what the owner asked for is drained and the rest is stolen",
+	 what_the_owner_asked_for_is_drained_and_the_rest_is_stolen},
+	{"the magazines of one thread are claimed up to a number",
+	 the_magazines_of_one_thread_are_claimed_up_to_a_number},
 	{"a partial steal takes the oldest and returns the rest",
 	 a_partial_steal_takes_the_oldest_and_returns_the_rest},
 	{"a large magazine comes back in chunks", a_large_magazine_comes_back_in_chunks},

@@ -43,8 +43,8 @@ static void one_tib_as_the_kernel_has_it(void)
 
 static void min_free_is_clamped_at_both_ends(void)
 {
-	CU_ASSERT_EQUAL(watermark_min_free(16, 12), 32);                    /* 128 kB */
-	CU_ASSERT_EQUAL(watermark_min_free(UINT64_C(1) << 32, 12), 65536);  /* 256 MiB */
+	CU_ASSERT_EQUAL(watermark_min_free(16, 12), 32);                   /* 128 kB */
+	CU_ASSERT_EQUAL(watermark_min_free(UINT64_C(1) << 32, 12), 65536); /* 256 MiB */
 	CU_ASSERT_EQUAL(watermark_min_free(UINT64_C(1) << 14, 16), 64); /* 1 GiB of 64 KiB frames */
 }
 
@@ -69,8 +69,8 @@ static void the_scale_widens_the_gap(void)
 static void a_tiny_zone_keeps_order_among_its_marks(void)
 {
 	for (uint64_t managed = 1; managed < 2000; managed++) {
-		struct watermarks marks = watermark_zone(
-			managed, managed, watermark_min_free(managed, 12), SCALE);
+		struct watermarks marks =
+			watermark_zone(managed, managed, watermark_min_free(managed, 12), SCALE);
 
 		CU_ASSERT(marks.min <= marks.low && marks.low <= marks.high);
 		CU_ASSERT(marks.high < managed);

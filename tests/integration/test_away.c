@@ -1,0 +1,136 @@
+/* tests/integration/test_away.c - the library where there is no daemon: from the start, hung, or
+ * gone. */
+#include "tests/integration/clock.h"
+#include "tests/integration/fixture.h"
+
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <signal.h>
+
+extern CU_TestInfo test_away[];
+
+static const char config[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\n";
+
+static struct pageclient_status status_of(pageclient *client)
+{
+	struct pageclient_status status;
+
+	PAGECLIENT_INIT(struct pageclient_status, &status);
+	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
+	return status;
+}
+
+static int open_with(const struct fixture *f, uint32_t flags, pageclient **ret_client)
+{
+	struct pageclient_options options;
+
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f->socket;
+	options.flags = flags;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
+	return pageclient_open(&options, ret_client);
+}
+
+/* --- no daemon ------------------------------------------------------------------------------ */
+
+static void no_daemon_is_noticed_at_once(void)
+{
+	struct fixture f;
+	pageclient *client = NULL;
+	uint64_t before = clock_now_ms();
+
+	fixture_make(&f, "");
+	CU_ASSERT_EQUAL(open_with(&f, 0, &client), -ENOTCONN);
+	CU_ASSERT_PTR_NOT_NULL(strstr(pageclient_error(), f.socket));
+	CU_ASSERT_TRUE(fixture_start(&f));
+	fixture_kill(&f); /* a stale socket */
+	CU_ASSERT_EQUAL(open_with(&f, 0, &client), -ENOTCONN);
+	CU_ASSERT_PTR_NULL(client);
+	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
+	fixture_close(&f);
+}
+
+static void daemon_that_does_not_answer_is_a_timeout(void)
+{
+	struct fixture f;
+	struct pageclient_options options;
+	pageclient *client = NULL;
+	pid_t server;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	server = fixture_server(&f);
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.connect_timeout_ms = 100;
+	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
+	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -ETIMEDOUT);
+	CU_ASSERT_PTR_NULL(client);
+	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
+	fixture_close(&f);
+}
+
+static void fallback_serves_private_memory(void)
+{
+	struct fixture f;
+	pageclient *client = NULL;
+	char *frame[14];
+
+	fixture_make(&f, "");
+	CU_ASSERT_EQUAL(open_with(&f, PAGECLIENT_FALLBACK_PRIVATE, &client), 0);
+	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_PRIVATE);
+	for (unsigned order = 0; order < 14; order++) {
+		frame[order] = pageclient_alloc(client, order, PAGECLIENT_ZERO);
+		CU_ASSERT_PTR_NOT_NULL(frame[order]);
+		if (frame[order])
+			frame[order][pageclient_page_size(client) << order >> 1] = 'p';
+	}
+	for (unsigned order = 0; order < 14; order++)
+		pageclient_free(client, frame[order], order);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
+/* The daemon dies: frames stay, frees never block, allocations say so. */
+static void daemon_that_dies_leaves_frames_and_says_so(void)
+{
+	struct fixture f;
+	pageclient *client;
+	struct pageclient_options options;
+	char *frame[200];
+	uint64_t before;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.call_timeout_ms = 200;
+	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
+	CU_ASSERT_EQUAL(pageclient_alloc_bulk(client, 0, 0, (void **)frame, 200), 200);
+	for (int i = 0; i < 200; i++)
+		memset(frame[i], i, 4096);
+	fixture_kill(&f);
+	before = clock_now_ms();
+	while (pageclient_alloc(client, 0, 0))
+		;
+	CU_ASSERT_EQUAL(errno, EAGAIN);
+	CU_ASSERT_PTR_NULL(pageclient_alloc(client, 12, 0));
+	for (int i = 0; i < 200; i++) {
+		CU_ASSERT_EQUAL(frame[i][99], (char)i);
+		pageclient_free(client, frame[i], 0);
+	}
+	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0)); /* what was kept */
+	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_AWAY);
+	pageclient_close(client);
+	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
+	CU_ASSERT_TRUE(fixture_start(&f));
+	CU_ASSERT_TRUE(fixture_check(&f));
+	fixture_close(&f);
+}
+
+CU_TestInfo test_away[] = {
+	{"no daemon is noticed at once", no_daemon_is_noticed_at_once},
+	{"daemon that does not answer is a timeout", daemon_that_does_not_answer_is_a_timeout},
+	{"fallback serves private memory", fallback_serves_private_memory},
+	{"daemon that dies leaves frames and says so", daemon_that_dies_leaves_frames_and_says_so},
+	CU_TEST_INFO_NULL,
+};
