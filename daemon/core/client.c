@@ -146,6 +146,7 @@ bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks)
 		buddy_give(&pool->buddy, pfn);
 		frames += UINT64_C(1) << order;
 	}
+	pool->no_run = ORDER_COUNT;
 	pool_add(pool, COUNTER_pgfree, frames);
 	if (slot->owned != PFN_NONE || !edge_drop_client(pool, client, n_blocks))
 		return false;

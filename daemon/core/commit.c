@@ -80,7 +80,8 @@ bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 	order_t wanted = order > PAGEBLOCK_ORDER ? order : PAGEBLOCK_ORDER;
 	struct buddy *buddy = &pool->buddy;
 
-	if (pool->nr_commits >= POOL_MAX_COMMITS || pool->commit_failed || order > ORDER_MAX)
+	if (pool->nr_commits >= POOL_MAX_COMMITS || pool->commit_failed || order > ORDER_MAX ||
+	    order >= pool->no_run)
 		return false;
 	for (uint32_t zone = 0; zone < buddy->nr_zones; zone++) {
 		pfn_t pfn;
@@ -105,6 +106,9 @@ bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 		pool->nr_commits++;
 		return true;
 	}
+	/* With a commit under way a run may only look as if it were none. */
+	if (order > PAGEBLOCK_ORDER && pool->nr_commits == 0)
+		pool->no_run = order;
 	return false;
 }
 
@@ -129,6 +133,7 @@ void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool 
 
 	PAGED_CHECK(pool->nr_commits > 0);
 	pool->nr_commits--;
+	pool->no_run = ORDER_COUNT;
 	if (!ok) {
 		pool->commit_failed = true;
 		pool_add(pool, COUNTER_pgcommit_fail, 1);

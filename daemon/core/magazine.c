@@ -249,6 +249,7 @@ void pool_tick(struct pool *pool)
 {
 	shm_store32(&pool->meta->generation, pool->meta->generation + 1);
 	pool->commit_failed = false;
+	pool->no_run = ORDER_COUNT;
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
 		uint64_t count = 0;
 

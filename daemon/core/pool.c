@@ -187,6 +187,7 @@ int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 		return POOL_MISMATCH;
 	memset(pool, 0, offsetof(struct pool, claim));
 	memset(pool->client, 0, sizeof pool->client);
+	pool->no_run = ORDER_COUNT;
 	bind_tables(pool, meta, state);
 	if (!journal_replay(pool))
 		return POOL_CORRUPT;
@@ -262,7 +263,7 @@ int pool_shortage(const struct pool *pool, order_t order)
 		return POOL_NO_FRAMES;
 	for (uint32_t zone = 0; zone < pool->buddy.nr_zones; zone++)
 		if (pool_available(pool, zone) >= UINT64_C(1) << order &&
-		    pool->buddy.zones[zone].nr_hole > 0)
+		    pool->buddy.zones[zone].nr_hole > 0 && order < pool->no_run)
 			return POOL_NO_COMMIT;
 	/* What is being committed is counted nowhere now, but will be free in a moment. */
 	return pool->nr_commits > 0 ? POOL_NO_COMMIT : POOL_NO_FRAMES;

@@ -55,6 +55,9 @@ struct pool {
 	uint32_t nr_hostile; /* clients noted, not yet told */
 	uint64_t stock;      /* committed free frames to keep */
 	bool commit_failed;  /* until the next tick holes do not count as free */
+	/* A walk found no run that commits could make a block of this order: who wants one waits
+	 * for frames. ORDER_COUNT again once frames came back. */
+	order_t no_run;
 	uint32_t nr_threads;
 
 	uint32_t n_claims;

@@ -259,6 +259,8 @@ uint64_t pool_settle(struct pool *pool)
 		pool_add(pool, COUNTER_pgsteal, got);
 	}
 	pool->n_claims = 0;
+	if (frames)
+		pool->no_run = ORDER_COUNT;
 	pool_add(pool, COUNTER_pgfree, frames);
 	pool_add(pool, COUNTER_membarrier, 1);
 	return frames;

@@ -137,13 +137,34 @@ static void hello_observer(struct session *session, uint32_t conn, uint64_t id)
 	connection_move(session, conn, CONNECTION_OBSERVER);
 }
 
+/* A client that lost its connection lives on with its process: who hangs up and comes again must
+ * not fill the table. */
+static uint32_t clients_of(const struct session *session, uint32_t uid)
+{
+	uint32_t n = 0;
+
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		n += pool_client_is_attached(session->pool, id) &&
+		     pool_client_record(session->pool, id)->uid == uid;
+	return n;
+}
+
 static void hello_client(struct session *session, uint32_t conn, uint64_t id,
 			 const struct message_hello *hello)
 {
+	uint32_t limit = session->limits.connections;
 	struct connection *c = &session->connection[conn];
 	struct session_action *action;
 	client_id client;
 
+	if (limit && clients_of(session, c->peer.uid) >= limit) {
+		session_refuse(session, conn, id, -EUSERS,
+			       "user %u has %u clients already, with those that lost their "
+			       "connection as many as [limits] connections allows",
+			       c->peer.uid, limit);
+		handshake_end(session, conn);
+		return;
+	}
 	if (pool_client_reserve(session->pool, &client)) {
 		session_refuse(session, conn, id, -EUSERS, "%u clients are attached, no more fit",
 			       SHM_MAX_CLIENTS);

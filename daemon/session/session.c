@@ -111,6 +111,26 @@ void session_barrier(struct session *session, enum steal_purpose purpose)
 /* --- start ---------------------------------------------------------------------------------------
  */
 
+/* Upcalls in flight ended with the connection; caches of the dead go with them. What a client has
+ * is counted again: a server that died may not have come to that. */
+static void take_caches_in(struct pool *pool)
+{
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		shm_store32(&pool_client(pool, id)->nr_caches, 0);
+	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
+		struct shm_cache *cache = &pool_caches(pool)[i];
+		bool is_kept = cache->state != SHM_CACHE_FREE &&
+			       pool_client_is_attached(pool, cache->client);
+		struct shm_client *client;
+
+		shm_store32(&cache->state, is_kept ? SHM_CACHE_READY : SHM_CACHE_FREE);
+		if (!is_kept)
+			continue;
+		client = pool_client(pool, cache->client);
+		shm_store32(&client->nr_caches, client->nr_caches + 1);
+	}
+}
+
 void session_init(struct session *session, struct pool *pool, const struct session_limits *limits,
 		  uint64_t seed)
 {
@@ -127,16 +147,7 @@ void session_init(struct session *session, struct pool *pool, const struct sessi
 		session->dying[id] = pool_client_is_dying(pool, id);
 		session->nr_dying += session->dying[id];
 	}
-	/* Upcalls in flight ended with the connection; caches of the dead go with them. */
-	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
-		struct shm_cache *cache = &pool_caches(pool)[i];
-
-		if (cache->state == SHM_CACHE_FREE)
-			continue;
-		shm_store32(&cache->state, pool_client_is_attached(pool, cache->client)
-						   ? SHM_CACHE_READY
-						   : SHM_CACHE_FREE);
-	}
+	take_caches_in(pool);
 }
 
 bool session_is_idle(const struct session *session)
@@ -175,8 +186,10 @@ static void pump_commits(struct session *session)
 
 	while (pool_nr_commits(session->pool) < POOL_MAX_COMMITS &&
 	       park_wants_commit(session, below, &order, &type)) {
-		if (!push_commit(session, order, type) && order > PAGEBLOCK_ORDER)
+		if (!push_commit(session, order, type) && order > PAGEBLOCK_ORDER) {
 			session->next_search_ns = session->now_ns + SEARCH_NS;
+			session->again = true; /* it waits for frames, as it finds out now */
+		}
 		below = order;
 	}
 	if (pool_stock_is_low(session->pool))

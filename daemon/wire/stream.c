@@ -86,11 +86,12 @@ static bool stream_read(struct stream *stream)
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
 	struct iovec iov = {.iov_base = stream->buffer, .iov_len = MESSAGE_BYTES_MAX};
-	struct msghdr packet = {.msg_iov = &iov,
-				.msg_iovlen = 1,
-				.msg_control = &control,
-				/* not CMSG_SPACE: the kernel would fill its padding with a second */
-				.msg_controllen = CMSG_LEN(sizeof(int))};
+	struct msghdr packet = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		/* not CMSG_SPACE: the kernel would fill its padding with a second */
+		.msg_controllen = CMSG_LEN(sizeof(int))};
 	ssize_t n;
 	int fd;
 

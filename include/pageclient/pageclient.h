@@ -17,8 +17,13 @@
  * Errors. Functions that return int give 0 (or a count) or -errno; those that return a pointer give NULL and set errno.
  * pageclient_error() then has a sentence with the next step. Any call may give, beside what is listed with it:
  *   -EINVAL      an argument that cannot be right        -EOWNERDEAD  the client was opened before fork(): open again
- *   -ENOTCONN    the daemon is not there, or went away   -ETIMEDOUT   the daemon is there and does not answer
- *   -ENOMEM      no memory for the library itself
+ *   -ENOTCONN    no daemon from the start, or LOST       -ETIMEDOUT   the daemon is there and does not answer
+ *   -EAGAIN      AWAY for longer than call_timeout_ms:   -ENOMEM      no memory for the library itself
+ *                the next call tries again
+ *
+ * Restarts. When the daemon dies or is replaced its clients keep their frames, magazines, caches and references. A call
+ * that needs it finds the next one, proves who it is and repeats what was in flight, which happens once. Calls that do not
+ * (most allocations, all frees, pin and unpin) go on meanwhile. So do programs that only wait on pageclient_fd().
  *
  * Threads. Every call but pageclient_close() may run in any thread at any time. No call may be made from a signal
  * handler. The library starts no thread (but see pageclient_start_thread()) and installs no handler.
@@ -47,7 +52,8 @@ typedef uint64_t pageclient_slot;               /* table index and generation: a
 #define PAGECLIENT_INIT(type, p) (memset((p), 0, sizeof(type)), (p)->size = (uint32_t)sizeof(type))
 
 /* CONNECTED: all works. AWAY: the daemon went away; frames stay readable and writable, magazines give what they hold,
- * frees are kept, all else is -ENOTCONN. LOST: the segment is gone; the old mapping stays readable until close.
+ * frees are kept, all else waits call_timeout_ms for it, then -EAGAIN. LOST: the daemon that came does not know this client
+ * (another segment), for good: its frames are gone, calls are -ENOTCONN; the old mapping stays readable until close.
  * PRIVATE: there was no daemon at open. FORKED: this is a child; the client is its parent's. */
 enum pageclient_state { PAGECLIENT_CONNECTED, PAGECLIENT_AWAY, PAGECLIENT_LOST, PAGECLIENT_PRIVATE, PAGECLIENT_FORKED };
 /* How short memory is. LOW: give back what costs little. MEDIUM: what can be rebuilt. CRITICAL: all that can. */
@@ -139,8 +145,9 @@ int  pageclient_open(const struct pageclient_options *options, pageclient **ret_
 
 /* Detaches: everything that the client owns, its magazines, caches and references of shared frames go back, and its
  * frames are unmapped. No other call on the client may run or follow; not from a callback. NULL is nothing. Stops and
- * joins the library's thread. Waits at most 1 s for the daemon. In the child of a fork it frees memory and descriptors
- * only, and the parent's client lives on. Keeps errno. */
+ * joins the library's thread. Waits at most 1 s for the daemon, and 0.2 s for one that is away: if it is not back by then,
+ * what the client had comes back when the process ends. In the child of a fork it frees memory and descriptors only, and
+ * the parent's client lives on. Keeps errno. */
 void pageclient_close(pageclient *client);
 
 /* PAGECLIENT_VERSION of the library that runs, which may be newer than the header. */
@@ -149,7 +156,8 @@ uint32_t pageclient_version(void);
 /* Bytes of a frame: 4096, 16384 or 65536 with a daemon, the machine's page size without. Constant. No errors. */
 size_t pageclient_page_size(const pageclient *client);
 
-/* Fills status (size set by the caller, the rest overwritten). One request to the daemon; when it is AWAY what META says.
+/* Fills status (size set by the caller, the rest overwritten). One request to the daemon; when it is AWAY what META says,
+ * without waiting.
  *   -EINVAL, -E2BIG see PAGECLIENT_INIT; -ETIMEDOUT */
 int  pageclient_read_status(pageclient *client, struct pageclient_status *status);
 
@@ -159,7 +167,7 @@ const char *pageclient_error(void);         /* why this thread's last call faile
 
 /* A block of 2^order frames, aligned to its size, the caller's until free, share or transfer; NULL with errno:
  *   ENOMEM   none came free within alloc_timeout_ms, or a limit is reached; the text says which
- *   EAGAIN   NOWAIT and the magazine is empty; or only this client's own caches could help (see MAY_SHRINK)
+ *   EAGAIN   NOWAIT and the magazine is empty; or only this client's own caches could help (see MAY_SHRINK); or AWAY
  *   EINVAL   order above 18, unknown flags            EDEADLK  inside a callback of a cache of this client
  *   EROFS    the client is READ_ONLY                  ENOTCONN, ETIMEDOUT, EOWNERDEAD as above
  * Cost: orders 0 to 9 are popped from the thread's magazine (order 0 without flags inline, some ns, no lock, no system
@@ -206,15 +214,15 @@ int   pageclient_purgeable_drop(pageclient *client, pageclient_slot slot);  /* n
  *   -EINVAL no name, a name above 31 bytes, no count or scan, flags; -E2BIG; -ENOSPC and others as the daemon says */
 int   pageclient_cache_register(pageclient *client, const struct pageclient_cache_options *options, pageclient_cache **ret_cache);
 
-/* No callback of the cache runs any more when this returns 0; *cache is gone. NULL is nothing. One request. Its objects
- * and their frames stay the program's. */
+/* No callback of the cache runs any more when this returns 0; *cache is gone. NULL is nothing. One request; a daemon that
+ * is away hears of it when it is back. Its objects and their frames stay the program's. */
 int   pageclient_cache_unregister(pageclient_cache *cache);                 /* waits for a callback in flight in another thread; -EDEADLK from inside one */
 
 /* --- sharing --- */
 
 /* From owned to shared: this process holds one reference, and whoever gets the handle (by any channel) may import it. The
  * handle is good while anybody holds a reference. Sharing a frame that this process holds gives its handle again and adds
- * no reference. After -ETIMEDOUT it may still happen: call again with the same frame to learn the handle.
+ * no reference. After -ETIMEDOUT or -EAGAIN it may have happened: call again with the same frame to learn the handle.
  *   -EINVAL not the start of a frame; -EPERM and others as the daemon says. One request. */
 int   pageclient_share(pageclient *client, void *frame, uint64_t *ret_handle);
 
@@ -227,7 +235,8 @@ int   pageclient_transfer(pageclient *client, void *frame, uint32_t to_client, u
  *   -ESTALE the frame was freed since; others as the daemon says. One request. */
 int   pageclient_import(pageclient *client, uint64_t handle, void **ret_frame, unsigned *ret_order);
 
-/* With the last reference of the last process the frame is free. One request with this process's last, else none.
+/* With the last reference of the last process the frame is free. One request with this process's last, else none; once it
+ * is on its way it is done, and 0, although the answer did not come. -EAGAIN: not done, the reference is still held.
  *   -EINVAL not the start of a frame; others as the daemon says */
 int   pageclient_put(pageclient *client, void *frame);                      /* ends this client's reference to a shared frame */
 
@@ -240,8 +249,10 @@ size_t pageclient_import_bulk(pageclient *client, const uint64_t *handles, size_
 /* Readable when there is something to dispatch: put it into any event loop (poll, epoll, libuv). The library's to close. */
 int   pageclient_fd(pageclient *client);                                    /* an epoll descriptor, the same for the life of the client */
 
-/* Runs what has come: count and scan of caches, on_pressure, on_state, in this thread; at most 64 upcalls. While another
- * thread dispatches the same client there is nothing to do: 0. -EDEADLK from a callback of a cache. */
+/* Runs what has come: count and scan of caches, on_pressure, on_state, in this thread; at most 64 upcalls. While AWAY it
+ * also looks whether the daemon is back; pageclient_fd() is readable when that is due. on_state hears of every outage, at
+ * the latest when it is over: AWAY, then CONNECTED. While another thread dispatches the same client there is nothing to do:
+ * 0. -EDEADLK from a callback of a cache. */
 int   pageclient_dispatch(pageclient *client);                              /* callbacks run, or -errno; never blocks */
 
 /* Starts one thread that polls and dispatches until close, with all signals blocked. -EALREADY it has started; -EAGAIN no

@@ -82,6 +82,10 @@ static void come(struct walk *w, struct walker *x)
 
 	if (x->is_connected)
 		return;
+	/* A process that is gone for good before the next takes its place. */
+	if (x->is_attached)
+		shell_kill(w->shell, x->at);
+	x->is_attached = false;
 	x->pid = 1000 + below(w, 1u << 20);
 	x->at.conn = shell_connect(w->shell, below(w, 20) ? SHELL_UID : 0, x->pid);
 	x->is_connected = w->shell->open[x->at.conn];
