@@ -155,7 +155,9 @@ static int attach_check_reply(const struct message *message, uint32_t n_fds)
 {
 	const struct message_reply *reply = &message->reply;
 
-	if (message->kind != MESSAGE_REPLY || reply->id != 1)
+	/* A refusal of the connection as such has id 0: it was said before Hello was read. */
+	if (message->kind != MESSAGE_REPLY ||
+	    (reply->id != 1 && (reply->id != 0 || reply->status >= 0)))
 		return error_set(-EPROTO, "the daemon answered Hello with something else");
 	if (reply->status < 0)
 		return error_set(reply->status, "%s", reply->text);
@@ -194,10 +196,14 @@ int attach_open(pageclient *client, const char *socket_path)
 	r = attach_connect(client, socket_path, deadline);
 	if (r == 0)
 		r = attach_register_barrier();
-	if (r == 0 && attach_send_hello(client) < 0)
-		r = error_set(-ENOTCONN, "the daemon ended the connection: its log says why");
-	if (r == 0)
-		r = attach_receive(client, deadline, &message, fds, &n_fds);
+	if (r == 0) {
+		/* One that refuses us may be gone already: what it said is there all the same. */
+		r = attach_send_hello(client);
+		if (r < 0 && r != -ENOTCONN)
+			r = error_set(r, "Hello cannot be sent: %s", strerror(-r));
+		else
+			r = attach_receive(client, deadline, &message, fds, &n_fds);
+	}
 	if (r == 0)
 		r = attach_check_reply(&message, n_fds);
 	if (r == 0) {

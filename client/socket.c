@@ -155,9 +155,10 @@ int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fd
 	ssize_t n;
 	int r;
 
+	/* ECONNRESET is said once: what the daemon had said before it closed comes after it. */
 	do {
 		n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && errno == EINTR);
+	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EAGAIN ? -EAGAIN : -ENOTCONN;
 	if (n == 0)

@@ -132,7 +132,7 @@ static void print_options(uint32_t mask, FILE *file)
 
 static void print_command_help(const struct command *command, FILE *file)
 {
-	fprintf(file, "Usage: pagectl %s%s%s [OPTION]...\n\n%s: %s.\n", command->name,
+	fprintf(file, "usage: pagectl %s%s%s [OPTION]...\n\n%s: %s.\n", command->name,
 		command->args[0] ? " " : "", command->args, command->name, command->text);
 	if (command->more)
 		fputs(command->more, file);
@@ -147,7 +147,7 @@ void command_print_help(const struct command *command, FILE *file)
 		print_command_help(command, file);
 		return;
 	}
-	fputs("Usage: pagectl COMMAND [OPTION]...\n\n"
+	fputs("usage: pagectl COMMAND [OPTION]...\n\n"
 	      "Looks into a running paged, the daemon that serves shared page "
 	      "frames.\n\nCommands:\n",
 	      file);

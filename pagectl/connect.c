@@ -7,6 +7,8 @@
 #include "proto/codec.h"
 
 #include <errno.h>
+#include <grp.h>
+#include <limits.h>
 #include <stdalign.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <unistd.h>
 
@@ -73,20 +76,48 @@ static int try_connect(const char *dir, const char *file, struct sockaddr_un *re
 	return connected;
 }
 
-static const char *connect_error(int error)
+/* Who may use the socket at path, if that can be seen. */
+static void write_access(const char *path, char *text, size_t text_bytes)
 {
-	switch (error) {
-	case ENAMETOOLONG:
-		return "the path is longer than the 107 bytes that a socket may have";
-	case ECONNREFUSED:
-		return "nobody listens (the file is stale)";
-	case EPROTOTYPE:
-		return "a socket of another kind, not paged's";
-	case EAGAIN:
-		return "the daemon accepts nobody (hung, or overrun)";
-	default:
-		return strerror(error);
+	const struct group *group;
+	struct stat st;
+
+	if (stat(path, &st) < 0) {
+		snprintf(text, text_bytes, "its directory is not for this user");
+		return;
 	}
+	group = getgrgid(st.st_gid);
+	snprintf(text, text_bytes, "the socket is not for this user (mode %04o, group ",
+		 st.st_mode & 07777u);
+	if (group)
+		append(text, text_bytes, "%s", group->gr_name);
+	else
+		append(text, text_bytes, "%u", st.st_gid);
+	append(text, text_bytes, "): join the group, or see [socket] mode");
+}
+
+/* What connect() failed with, in words. True if a daemon that starts would change that. */
+static bool explain(int error, const char *path, char *text, size_t text_bytes)
+{
+	const char *words = strerror(error);
+	struct stat st;
+
+	if (error == EACCES) {
+		write_access(path, text, text_bytes);
+		return false;
+	}
+	if (error == ECONNREFUSED && stat(path, &st) == 0 && !S_ISSOCK(st.st_mode))
+		words = "is not a socket";
+	else if (error == ECONNREFUSED)
+		words = "nobody listens (the file is stale)";
+	else if (error == ENAMETOOLONG)
+		words = "the path is longer than the 107 bytes that a socket may have";
+	else if (error == EPROTOTYPE)
+		words = "a socket of another kind, not paged's";
+	else if (error == EAGAIN)
+		words = "the daemon accepts nobody (hung, or overrun)";
+	snprintf(text, text_bytes, "%s", words);
+	return true;
 }
 
 /* Tries the places in their order. Returns a connected socket, or -1 with all that was tried. */
@@ -95,6 +126,7 @@ static int find_daemon(const char *path, const char *runtime_dir, struct sockadd
 {
 	const char *dir[CANDIDATES_MAX] = {NULL, NULL}, *file[CANDIDATES_MAX];
 	const char *env = getenv("PAGED_SOCKET"), *xdg = getenv("XDG_RUNTIME_DIR");
+	bool start_helps = true;
 	uint32_t n = 0;
 
 	if (!path && !runtime_dir && env && env[0])
@@ -113,16 +145,20 @@ static int find_daemon(const char *path, const char *runtime_dir, struct sockadd
 	snprintf(text, text_bytes, "no daemon answers. Tried:\n");
 	for (uint32_t i = 0; i < n; i++) {
 		int fd = try_connect(dir[i], file[i], ret_address);
+		char whole[PATH_MAX], why[160];
 
 		if (fd >= 0)
 			return fd;
-		append(text, text_bytes, "  %.300s%.300s: %s\n", dir[i], file[i],
-		       connect_error(-fd));
+		snprintf(whole, sizeof(whole), "%s%s", dir[i], file[i]);
+		start_helps &= explain(-fd, whole, why, sizeof(why));
+		append(text, text_bytes, "  %.300s: %s\n", whole, why);
 	}
-	append(text, text_bytes,
-	       "Start one with `paged` (your own) or `systemctl start paged` (the system's), or "
-	       "name "
-	       "its\nsocket with --socket PATH or $PAGED_SOCKET.");
+	if (start_helps)
+		append(text, text_bytes,
+		       "Start one with `paged` (your own or, as root, the system's), or name its "
+		       "socket\nwith --socket PATH or $PAGED_SOCKET.");
+	else
+		text[strlen(text) - 1] = '\0'; /* the last newline: it is printed with one */
 	return -1;
 }
 
@@ -161,10 +197,23 @@ static int send_message(int fd, const struct message *message, char *text, size_
 	}
 	if (send(fd, buffer, bytes, MSG_NOSIGNAL) < 0) {
 		r = -errno;
+		if (r == -EPIPE || r == -ECONNRESET)
+			return 0; /* closed, but what it said before is still to be received */
 		snprintf(text, text_bytes, "cannot send to the daemon: %s", strerror(-r));
 		return r;
 	}
 	return 0;
+}
+
+/* One message, or the end. ECONNRESET is said once: what came before the end comes after it. */
+static ssize_t receive_bytes(int fd, struct msghdr *header)
+{
+	ssize_t n;
+
+	do
+		n = recvmsg(fd, header, MSG_CMSG_CLOEXEC);
+	while (n < 0 && errno == ECONNRESET);
+	return n < 0 ? -errno : n;
 }
 
 /* Receives the reply to request `id`. *ret_fd is the descriptor that came with it, or -1. */
@@ -181,8 +230,8 @@ static int receive_reply(int fd, uint64_t id, struct message_reply *ret_reply, i
 				.msg_controllen = sizeof(control)};
 	struct message message;
 	const char *why = "truncated";
-	ssize_t n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
-	int r = n < 0 ? -errno : n == 0 ? -ECONNRESET : 0;
+	ssize_t n = receive_bytes(fd, &header);
+	int r = n < 0 ? (int)n : n == 0 ? -ECONNRESET : 0;
 
 	if (r == -EAGAIN) {
 		snprintf(text, text_bytes,
@@ -197,7 +246,10 @@ static int receive_reply(int fd, uint64_t id, struct message_reply *ret_reply, i
 	r = header.msg_flags & (MSG_TRUNC | MSG_CTRUNC) ? -EBADMSG : 0;
 	if (r == 0)
 		r = codec_decode(buffer, (size_t)n, &message, &why);
-	if (r == 0 && (message.kind != MESSAGE_REPLY || message.reply.id != id)) {
+	/* A refusal of the connection as such has id 0: it was said before Hello was read. */
+	if (r == 0 &&
+	    (message.kind != MESSAGE_REPLY ||
+	     (message.reply.id != id && (message.reply.id != 0 || message.reply.status >= 0)))) {
 		why = "not the reply to the request";
 		r = -EBADMSG;
 	}

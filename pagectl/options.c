@@ -124,6 +124,10 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		{OPTION_VERBOSE, "--verbose"},
 	};
 
+	if (ctl->socket && !ctl->socket[0])
+		return usage("the path of a socket would be right for --socket, not", "");
+	if (ctl->runtime_dir && !ctl->runtime_dir[0])
+		return usage("a directory would be right for --runtime-dir, not", "");
 	if (ctl->want_version)
 		return PAGECTL_OK;
 	if (ctl->command && !ctl->command->run && !ctl->want_help) {

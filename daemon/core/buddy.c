@@ -257,11 +257,23 @@ bool buddy_find_hole(const struct buddy *buddy, uint32_t zone, order_t order, pf
 	return find_smallest(buddy, zone, order, MIGRATE_HOLE, ret_pfn, &got);
 }
 
+/* A block that is being committed is free and a hole all the while, though on no list: or it would
+ * seem that memory ran short whenever some is about to come. */
+static void count_isolated(struct buddy *buddy, pfn_t pfn, int64_t frames)
+{
+	struct shm_zone *zone = &buddy->zones[buddy_zone_of(buddy, pfn)];
+
+	shm_add(&zone->nr_free, (uint64_t)frames);
+	shm_add(&zone->nr_hole, (uint64_t)frames);
+}
+
 void buddy_isolate(struct buddy *buddy, pfn_t pfn)
 {
 	struct page_word word = page_get(buddy->map, pfn);
 
+	PAGED_CHECK(buddy_type(buddy, pfn) == MIGRATE_HOLE);
 	buddy_remove(buddy, pfn);
+	count_isolated(buddy, pfn, (int64_t)1 << word.order);
 	word.flags = PAGE_ISOLATED;
 	page_set(buddy->map, pfn, word);
 }
@@ -271,6 +283,7 @@ void buddy_unisolate(struct buddy *buddy, pfn_t pfn)
 	struct page_word word = page_get(buddy->map, pfn);
 
 	PAGED_CHECK(word.state == PAGE_FREE && word.flags == PAGE_ISOLATED);
+	count_isolated(buddy, pfn, -((int64_t)1 << word.order));
 	page_set(buddy->map, pfn, page_free_word(buddy->map, pfn, word.order));
 	buddy_give(buddy, pfn);
 }

@@ -60,7 +60,8 @@ bool buddy_take_row(struct buddy *buddy, uint32_t zone, order_t order, order_t o
 
 /* The smallest HOLE block of at least `order`, left where it is. */
 bool buddy_find_hole(const struct buddy *buddy, uint32_t zone, order_t order, pfn_t *ret_pfn);
-/* Takes the FREE block at pfn, which is on its list, off it and marks it ISOLATED. */
+/* Takes the HOLE block at pfn, which is on its list, off it and marks it ISOLATED. It still counts
+ * as free. */
 void buddy_isolate(struct buddy *buddy, pfn_t pfn);
 /* The same with the first 1 << order frames of it; the rest stays on the lists. */
 void buddy_isolate_part(struct buddy *buddy, pfn_t pfn, order_t order);

@@ -243,6 +243,8 @@ static void tick_magazine(struct pool *pool, const struct magazine *magazine, ui
 	shm_store(&head->bottom_seen, bottom);
 	if (magazine_bottom_is_sane(magazine, bottom, head->top))
 		*count += magazine_count(bottom, head->top) << magazine->order;
+	else
+		pool_note_hostile(pool, magazine->client);
 }
 
 void pool_tick(struct pool *pool)

@@ -206,7 +206,7 @@ int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t ma
  * claimed. */
 uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only);
 /* Claims up to n_wanted frames of one thread's magazines, hot first. Returns how many seem to be
- * there; 0 also for a thread or client that does not exist. */
+ * there, 0 if nothing was claimed, also for a thread or client that does not exist. */
 uint64_t pool_claim_thread(struct pool *pool, client_id client, uint32_t thread, uint64_t n_wanted);
 uint32_t pool_nr_claims(const struct pool *pool);
 uint64_t pool_settle(struct pool *pool); /* frames that came back */
@@ -246,8 +246,11 @@ struct shm_cache *
 pool_caches(struct pool *pool); /* SHM_MAX_CACHES of them; shrinker.c keeps them */
 
 /* Recounts everything from zero and compares: invariants I1 to I8 of docs/INVARIANTS.md. Returns 0,
- * or CORRUPT with a sentence in text that starts with the id of the broken invariant. Reads only;
- * O(frames held) and CTLs once. */
+ * or CORRUPT with a sentence in text that starts with the id of the broken invariant; HOSTILE with
+ * one if a bottom is a lie and all else that was looked at holds. Reads only; O(frames held) and
+ * CTLs once. */
 int pool_check(const struct pool *pool, char *text, uint32_t text_bytes);
+/* Notes each client whose bottoms lie, as a steal would, and returns how many: after HOSTILE. */
+uint32_t pool_note_liars(struct pool *pool);
 
 #endif

@@ -63,11 +63,10 @@ static int count_head(struct audit *audit, const struct shm_zone *zone, pfn_t pf
 	count->managed += word.state == PAGE_RESERVED || word.state == PAGE_BAD ? 0 : frames;
 	switch (word.state) {
 	case PAGE_FREE:
-		if (word.flags & PAGE_ISOLATED)
-			return 0;
 		count->free += frames;
 		count->hole += type == MIGRATE_HOLE ? frames : 0;
-		count->blocks[word.order][type]++;
+		if (!(word.flags & PAGE_ISOLATED))
+			count->blocks[word.order][type]++;
 		return 0;
 	case PAGE_OWNED:
 		if (word.owner < 1 || word.owner > SHM_MAX_CLIENTS ||
@@ -223,11 +222,30 @@ static int check_magazines(struct audit *audit, client_id client)
 				magazine_get(pool, client, (uint32_t)__builtin_ctzll(threads), m);
 			uint64_t top = magazine.head->top;
 
-			if (!magazine_bottom_is_sane(&magazine, shm_load(magazine.bottom), top))
-				return broken(audit, "I6: bottom and top do not fit the ring",
-					      ", client ", client);
+			if (magazine_bottom_is_sane(&magazine, shm_load(magazine.bottom), top))
+				continue;
+			(void)broken(audit, "I6: bottom and top do not fit the ring", ", client ",
+				     client);
+			return POOL_HOSTILE;
 		}
 	return 0;
+}
+
+uint32_t pool_note_liars(struct pool *pool)
+{
+	uint32_t n = 0;
+
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
+		char text[1];
+		struct audit audit = {.pool = pool, .text = text};
+
+		if (pool->client[id].state != CLIENT_ATTACHED ||
+		    check_magazines(&audit, id) != POOL_HOSTILE)
+			continue;
+		pool_note_hostile(pool, id);
+		n++;
+	}
+	return n;
 }
 
 int pool_check(const struct pool *pool, char *text, uint32_t text_bytes)

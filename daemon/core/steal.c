@@ -93,6 +93,9 @@ static uint64_t claim_thread(struct pool *pool, client_id client, uint32_t threa
 		/* What we take unasked was not in demand. What the owner asks us to take still
 		 * counts: it comes back for it, and high has to grow until its burst fits. */
 		n = magazine_count(bottom, head->top);
+		/* An owner in the middle of a pop, or a liar: for the claim of all to find. */
+		if (n == 0 && n_wanted != UINT64_MAX)
+			continue;
 		n = bits_min(n, ((n_wanted - frames - 1) >> magazine.order) + 1);
 		head->streak -= bits_min(head->streak, n);
 		claim(pool, &magazine, n_wanted == UINT64_MAX ? UINT32_MAX : n);
@@ -106,7 +109,8 @@ uint64_t pool_claim_thread(struct pool *pool, client_id client, uint32_t thread,
 	if (!pool_client_is_attached(pool, client) || thread >= SHM_MAX_THREADS ||
 	    !(pool->client[client].threads >> thread & 1))
 		return 0;
-	return claim_thread(pool, client, thread, false, n_wanted);
+	/* Never "all": 0 is to mean that nothing is claimed, for nobody would settle it. */
+	return claim_thread(pool, client, thread, false, bits_min(n_wanted, UINT32_MAX));
 }
 
 uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only)

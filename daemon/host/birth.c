@@ -38,8 +38,9 @@ static int attach_pool(struct server *server, char *text, size_t text_bytes)
 	r = pool_attach(server->pool, segments->meta, segments->meta_bytes, segments->state,
 			segments->state_bytes, &segments->options.pool, &bad);
 	if (r)
-		return segments_put_aside(segments, pool_condition_text((enum pool_condition)r),
-					  text, text_bytes);
+		return segments_put_aside(segments, SEGMENTS_AGAIN,
+					  pool_condition_text((enum pool_condition)r), text,
+					  text_bytes);
 	if (bad)
 		log_print(server->options.log, LOG_LEVEL_ERROR,
 			  "%llu frames of the segment are damaged and out of use",

@@ -241,22 +241,22 @@ uint64_t config_segment_bytes(const struct config *config, uint64_t machine_byte
 {
 	const struct config_value *size = &config->value[CONFIG_segment_size];
 	uint64_t pageblock = config_page_size(config) << PAGEBLOCK_ORDER;
-	uint64_t most = ((UINT64_C(1) << 32) - PAGEBLOCK_FRAMES) * config_page_size(config);
+	uint64_t limit = config_page_size(config) << 32; /* the pfn of all ones is no frame's */
 	uint64_t bytes = config_bytes(size, machine_bytes);
 
 	if (size->kind == CONFIG_IS_AUTO)
 		bytes = machine_bytes / 4;
 	if (size->kind != CONFIG_IS_NUMBER)
-		bytes = bits_clamp(bytes, pageblock, most);
+		bytes = bits_clamp(bytes, pageblock, limit - pageblock);
 	if (bytes < pageblock)
 		config_error(errors, size->file, size->line, "segment", "size",
 			     "\"%s\" is less than a pageblock; %lluM or more would be right",
 			     size->text, (unsigned long long)(pageblock >> 20));
-	else if (bytes > most)
+	else if (bytes >= limit)
 		config_error(errors, size->file, size->line, "segment", "size",
-			     "\"%s\" are more than 2^32 frames; at most %lluM would be right, or a "
-			     "larger page_size",
-			     size->text, (unsigned long long)(most >> 20));
+			     "\"%s\" is 2^32 frames or more; less than %lluT would be right, or "
+			     "a larger page_size",
+			     size->text, (unsigned long long)(limit >> 40));
 	return bytes & ~(pageblock - 1);
 }
 
@@ -312,6 +312,7 @@ static void print_help(const char *help, FILE *file)
 
 void config_print(const struct config *config, FILE *file)
 {
+	char range[CONFIG_RANGE_BYTES];
 	const char *section = "";
 
 	(void)fputs("# paged.conf - every key with its default; none is required. Drop-ins in "
@@ -323,8 +324,14 @@ void config_print(const struct config *config, FILE *file)
 			(void)fprintf(file, "\n[%s]\n", table[i].section);
 		section = table[i].section;
 		print_help(table[i].help, file);
+		config_range(&table[i], range);
 		if (table[i].choices[0])
 			(void)fprintf(file, "# One of %s.\n", table[i].choices);
+		if (range[0])
+			(void)fprintf(file, "# %s%s.\n", range,
+				      table[i].flags & CONFIG_MAY_AUTO   ? ", or auto"
+				      : table[i].flags & CONFIG_MAY_NONE ? ", or none"
+									 : "");
 		(void)fprintf(file, "%s%s = %s\n", config->value[i].line ? "" : "#", table[i].key,
 			      config->value[i].text);
 	}

@@ -32,6 +32,7 @@ enum config_type {
 	CONFIG_US,     /* 20, 20us, 1ms; n in us, low to high */
 	CONFIG_CHOICE, /* one of choices, separated by '|'; n is its place */
 	CONFIG_MODE,   /* octal */
+	CONFIG_PATH,   /* absolute, at most high bytes */
 	CONFIG_TEXT,
 };
 
@@ -59,7 +60,7 @@ enum {                               /* what a key takes beside its type */
 	  "lazy: memory is taken as frames are used. full: all of it at the start, or no start.")  \
 	X(segment, headroom, SIZE, "64M", 0, 0, "", CONFIG_MAY_ZERO,                               \
 	  "Memory of the cgroup and the machine that is left free at every commit.")               \
-	X(socket, path, TEXT, "auto", 0, 0, "", CONFIG_MAY_AUTO,                                   \
+	X(socket, path, PATH, "auto", 0, 107, "", CONFIG_MAY_AUTO,                                 \
 	  "Where clients connect; at most 107 bytes. auto: paged.sock in the runtime directory.")  \
 	X(socket, group, TEXT, "none", 0, 0, "", CONFIG_MAY_NONE,                                  \
 	  "Group of the socket, as a name or a number.")                                           \
@@ -71,13 +72,13 @@ enum {                               /* what a key takes beside its type */
 	  "How long the daemon looks for the next request before it sleeps. auto: 20us where "     \
 	  "there is more than one CPU. 0: never.")                                                 \
 	X(reclaim, min_free, SIZE, "auto", 0, 0, "", CONFIG_MAY_AUTO | CONFIG_MAY_PERCENT,         \
-	  "Below this free memory allocations wait for reclaim. auto: by the kernel's formula. "   \
-	  "Percent of the segment.")                                                               \
+	  "Below this free memory allocations wait for reclaim. A size or percent of the "         \
+	  "segment, at most half of it. auto: by the kernel's formula.")                           \
 	X(reclaim, watermark_scale, NUMBER, "10", 1, 3000, "", 0,                                  \
 	  "Distance between the watermarks, in 1/10000 of a zone.")                                \
-	X(reclaim, deadline, MS, "1000", 1, 600000, "", CONFIG_LIVE,                               \
+	X(reclaim, deadline, MS, "1000ms", 1, 600000, "", CONFIG_LIVE,                             \
 	  "How long a client's cache may take to answer a request to shrink.")                     \
-	X(reclaim, breaker, MS, "1000", 1, 60000, "", CONFIG_LIVE,                                 \
+	X(reclaim, breaker, MS, "1000ms", 1, 60000, "", CONFIG_LIVE,                               \
 	  "How long a cache is left alone after three missed deadlines; doubles up to 60s.")       \
 	X(limits, connections, NUMBER, "none", 1, 2048, "", CONFIG_MAY_NONE | CONFIG_LIVE,         \
 	  "Connections of one user at a time.")                                                    \
@@ -143,7 +144,7 @@ void config_read(struct config *config, const char *file, struct config_errors *
 void config_read_system(struct config *config, struct config_errors *errors);
 
 /* The segment's size in bytes, whole pageblocks, of a machine or cgroup with machine_bytes. Adds to
- * errors if what was asked for is less than a pageblock or more than 2^32 frames. */
+ * errors if what was asked for is less than a pageblock, or 2^32 frames or more. */
 uint64_t config_segment_bytes(const struct config *config, uint64_t machine_bytes,
 			      struct config_errors *errors);
 
@@ -151,6 +152,11 @@ uint64_t config_segment_bytes(const struct config *config, uint64_t machine_byte
  * shares fit into it. Adds to errors. */
 void config_check_sizes(const struct config *config, uint64_t segment_bytes,
 			struct config_errors *errors);
+
+#define CONFIG_RANGE_BYTES 64u
+/* "64K to 1G": what a number, a time or a size may be, in the largest units that fit; "" where
+ * there is no limit. */
+void config_range(const struct config_info *info, char ret_range[CONFIG_RANGE_BYTES]);
 
 /* A size or share of `whole`, in bytes; 0 for auto and none. */
 uint64_t config_bytes(const struct config_value *value, uint64_t whole);

@@ -20,6 +20,42 @@ __attribute__((format(printf, 3, 4))) static int say(char *problem, size_t probl
 	return 1;
 }
 
+/* n in the largest unit of its type that leaves no rest. */
+static void write_amount(enum config_type type, uint64_t n, char ret_text[24])
+{
+	static const char letters[] = "KMGT";
+	const char *unit = type == CONFIG_US ? "us" : type == CONFIG_MS ? "ms" : "";
+	char letter[2] = "";
+
+	if (type == CONFIG_US && n && n % 1000 == 0) {
+		n /= 1000;
+		unit = "ms";
+	}
+	if (type == CONFIG_MS && n && n % 1000 == 0) {
+		n /= 1000;
+		unit = "s";
+	}
+	for (size_t i = 0; type == CONFIG_SIZE && letters[i] && n && n % 1024 == 0; i++) {
+		n /= 1024;
+		letter[0] = letters[i];
+		unit = letter;
+	}
+	(void)snprintf(ret_text, 24, "%llu%s", (unsigned long long)n, unit);
+}
+
+void config_range(const struct config_info *info, char ret_range[CONFIG_RANGE_BYTES])
+{
+	char low[24], high[24];
+
+	ret_range[0] = '\0';
+	if (info->high == 0 || (info->type != CONFIG_NUMBER && info->type != CONFIG_MS &&
+				info->type != CONFIG_US && info->type != CONFIG_SIZE))
+		return;
+	write_amount(info->type, info->low, low);
+	write_amount(info->type, info->high, high);
+	(void)snprintf(ret_range, CONFIG_RANGE_BYTES, "%s to %s", low, high);
+}
+
 /* Digits at the start of text; *ret_rest is what follows. false if there is none or they overflow
  * (then *ret_n is UINT64_MAX). */
 static bool read_digits(const char *text, uint64_t *ret_n, const char **ret_rest)
@@ -62,11 +98,13 @@ static int parse_percent(uint64_t n, struct config_value *value, char *problem, 
 static int parse_size(const struct config_info *info, const char *text, struct config_value *value,
 		      char *problem, size_t bytes)
 {
+	char range[CONFIG_RANGE_BYTES];
 	const char *rest;
 	uint64_t n;
 	bool ok = read_digits(text, &n, &rest);
 	int shift = unit_shift(rest);
 
+	config_range(info, range);
 	if (ok && strcmp(rest, "%") == 0 && info->flags & CONFIG_MAY_PERCENT)
 		return parse_percent(n, value, problem, bytes);
 	if (rest == text || shift < 0)
@@ -80,9 +118,7 @@ static int parse_size(const struct config_info *info, const char *text, struct c
 	if (n == 0 && !(info->flags & CONFIG_MAY_ZERO))
 		return say(problem, bytes, "must not be zero; %s would be right", info->text);
 	if (n < info->low || (info->high && n > info->high))
-		return say(problem, bytes, "is out of range; %lluK to %lluK would be right",
-			   (unsigned long long)(info->low >> 10),
-			   (unsigned long long)(info->high >> 10));
+		return say(problem, bytes, "is out of range; %s would be right", range);
 	value->n = n;
 	return 0;
 }
@@ -105,23 +141,22 @@ static uint64_t duration_factor(enum config_type type, const char *unit)
 static int parse_number(const struct config_info *info, const char *text,
 			struct config_value *value, char *problem, size_t bytes)
 {
-	const char *unit = info->type == CONFIG_US ? "us" : info->type == CONFIG_MS ? "ms" : "";
+	char range[CONFIG_RANGE_BYTES];
 	const char *rest;
 	uint64_t factor = 0;
 	uint64_t n;
 	bool ok = read_digits(text, &n, &rest);
 
+	config_range(info, range);
 	if (info->type != CONFIG_NUMBER)
 		factor = duration_factor(info->type, rest);
 	else if (rest[0] == '\0')
 		factor = 1;
 	if (rest == text || factor == 0)
-		return say(problem, bytes, "is not a %s; %llu%s would be right",
-			   *unit ? "time" : "number", (unsigned long long)info->high, unit);
+		return say(problem, bytes, "is not a %s; %s would be right",
+			   info->type == CONFIG_NUMBER ? "number" : "time", range);
 	if (!ok || n > info->high || n * factor > info->high || n * factor < info->low)
-		return say(problem, bytes, "is out of range; %llu%s to %llu%s would be right",
-			   (unsigned long long)info->low, unit, (unsigned long long)info->high,
-			   unit);
+		return say(problem, bytes, "is out of range; %s would be right", range);
 	value->n = n * factor;
 	return 0;
 }
@@ -157,6 +192,17 @@ static int parse_mode(const struct config_info *info, const char *text, struct c
 	return 0;
 }
 
+static int parse_path(const struct config_info *info, const char *text, char *problem, size_t bytes)
+{
+	if (text[0] != '/')
+		return say(problem, bytes,
+			   "is not absolute; a path that begins with / would be right");
+	if (strlen(text) > info->high)
+		return say(problem, bytes, "has %zu bytes; at most %llu would be right",
+			   strlen(text), (unsigned long long)info->high);
+	return 0;
+}
+
 int config_parse(const struct config_info *info, const char *text, struct config_value *ret_value,
 		 char *problem, size_t problem_bytes)
 {
@@ -164,8 +210,10 @@ int config_parse(const struct config_info *info, const char *text, struct config
 	int r = 0;
 
 	if (strlen(text) >= sizeof(value.text))
-		return say(problem, problem_bytes, "is too long; at most %zu bytes would be right",
-			   sizeof(value.text) - 1);
+		return say(problem, problem_bytes, "has %zu bytes; at most %llu would be right",
+			   strlen(text),
+			   info->type == CONFIG_PATH ? (unsigned long long)info->high
+						     : sizeof(value.text) - 1);
 	(void)snprintf(value.text, sizeof(value.text), "%s", text);
 	if (info->flags & CONFIG_MAY_AUTO && strcmp(text, "auto") == 0)
 		value.kind = CONFIG_IS_AUTO;
@@ -188,6 +236,9 @@ int config_parse(const struct config_info *info, const char *text, struct config
 			break;
 		case CONFIG_MODE:
 			r = parse_mode(info, text, &value, problem, problem_bytes);
+			break;
+		case CONFIG_PATH:
+			r = parse_path(info, text, problem, problem_bytes);
 			break;
 		case CONFIG_TEXT:
 			break;

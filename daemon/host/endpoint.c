@@ -116,7 +116,7 @@ int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_byte
 	if (!S_ISSOCK(st.st_mode))
 		return refuse(
 			-EEXIST, text, text_bytes,
-			"%s is there and no socket; remove it or choose another [socket] path",
+			"%s exists and is not a socket; remove it or choose another [socket] path",
 			endpoint->path);
 	r = try_connect_patiently(endpoint->path, &pid);
 	if (r == 0)
@@ -148,6 +148,19 @@ static int find_group(const char *name, gid_t *ret_gid)
 	else
 		return -ENOENT;
 	return 0;
+}
+
+void endpoint_check(const struct config *config, struct config_errors *errors)
+{
+	const struct config_value *group = &config->value[CONFIG_socket_group];
+	gid_t gid;
+
+	if (group->kind == CONFIG_IS_NUMBER && find_group(group->text, &gid))
+		config_error(
+			errors, group->file, group->line, "socket", "group",
+			"there is no group \"%.64s\"; one of /etc/group, or its number, would be "
+			"right",
+			group->text);
 }
 
 static int set_access(const struct endpoint *endpoint, const struct config *config, char *text,

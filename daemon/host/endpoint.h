@@ -18,6 +18,9 @@ struct endpoint {
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" if the manager passed it */
 };
 
+/* Is there such a group? Adds to errors. */
+void endpoint_check(const struct config *config, struct config_errors *errors);
+
 /* Where the socket is to be. -ENAMETOOLONG with a text that says the limit. */
 int endpoint_plan(const struct config *config, const struct instance *instance,
 		  struct endpoint *ret_endpoint, char *text, size_t text_bytes);

@@ -1,6 +1,8 @@
 /* daemon/host/instance.c - see instance.h. */
 #include "daemon/host/instance.h"
 
+#include "paged/check.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,7 +35,14 @@ static int directory_plan(enum instance_kind kind, const char *runtime_dir, char
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	int n;
 
-	if (kind == INSTANCE_USER && (!xdg || xdg[0] != '/')) {
+	if (kind == INSTANCE_USER && xdg && xdg[0] && xdg[0] != '/') {
+		(void)snprintf(text, text_bytes,
+			       "no runtime directory: XDG_RUNTIME_DIR is \"%.200s\"; an absolute "
+			       "path would be right, or --runtime-dir DIR",
+			       xdg);
+		return -EINVAL;
+	}
+	if (kind == INSTANCE_USER && (!xdg || !xdg[0])) {
 		(void)snprintf(text, text_bytes,
 			       "no runtime directory: XDG_RUNTIME_DIR is not set; log in with a "
 			       "session or give --runtime-dir DIR");
@@ -45,10 +54,9 @@ static int directory_plan(enum instance_kind kind, const char *runtime_dir, char
 		n = snprintf(ret_path, bytes, "%s/paged", xdg);
 	else
 		n = snprintf(ret_path, bytes, "%s", SYSTEM_DIRECTORY);
-	if (n < 1 || n >= (int)bytes) {
-		(void)snprintf(text, text_bytes, "the runtime directory's name %s",
-			       n < 1 ? "is empty" : "is too long");
-		return n < 1 ? -EINVAL : -ENAMETOOLONG;
+	if (n >= (int)bytes) {
+		(void)snprintf(text, text_bytes, "the runtime directory's name is too long");
+		return -ENAMETOOLONG;
 	}
 	return 0;
 }
@@ -105,14 +113,7 @@ int instance_open(const char *runtime_dir, const char *name, struct instance *re
 
 	memset(ret_instance, 0, sizeof(*ret_instance));
 	ret_instance->kind = instance_kind(runtime_dir);
-	if (name && !instance_name_is_valid(name)) {
-		(void)snprintf(
-			text, text_bytes,
-			"--instance \"%.64s\" is no name; letters, digits, '_', '.' and '-', "
-			"at most %u, would be right",
-			name, SHM_NAME_BYTES - 1);
-		return -EINVAL;
-	}
+	PAGED_CHECK(!name || instance_name_is_valid(name));
 	r = directory_plan(ret_instance->kind, runtime_dir, path, sizeof(path), text, text_bytes);
 	if (r)
 		return r;

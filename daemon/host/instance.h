@@ -28,8 +28,9 @@ bool instance_name_is_valid(const char *name);
 
 enum instance_kind instance_kind(const char *runtime_dir);
 
-/* runtime_dir and name may be NULL. Makes the runtime directory (mode 0700, for the system 0755) if
- * it is missing. Returns 0, or -errno with a sentence in text. */
+/* runtime_dir and name may be NULL; else they are not "", and the name is valid. Makes the runtime
+ * directory (mode 0700, for the system 0755) if it is missing. Returns 0, or -errno with a sentence
+ * in text. */
 int instance_open(const char *runtime_dir, const char *name, struct instance *ret_instance,
 		  char *text, size_t text_bytes);
 

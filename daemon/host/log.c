@@ -42,6 +42,7 @@ static const char *level_word(enum session_log_level level)
 	case LOG_LEVEL_DEBUG:
 		return "debug: ";
 	case LOG_LEVEL_NOTICE:
+		return "notice: ";
 	case LOG_LEVEL_INFO:
 		break;
 	}

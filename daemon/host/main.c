@@ -1,7 +1,7 @@
 /* daemon/host/main.c - from the command line to a serving daemon.
  *
  * In this order, so that each failure says what it is about and leaves nothing behind: options,
- * configuration, runtime directory, is somebody on the socket, segment (its descriptors), socket;
+ * configuration, runtime directory, is somebody on the socket, socket, segment (its descriptors);
  * then the supervisor, whose server does the rest (server.h), or that rest in this process. */
 #include "daemon/host/instance.h"
 #include "daemon/host/options.h"
@@ -77,6 +77,7 @@ static int plan_sizes(struct daemon *daemon, uint64_t *ret_bytes)
 	*ret_bytes = config_segment_bytes(&daemon->config, machine, &daemon->errors);
 	if (daemon->errors.n == 0)
 		config_check_sizes(&daemon->config, *ret_bytes, &daemon->errors);
+	endpoint_check(&daemon->config, &daemon->errors);
 	return daemon->errors.n ? print_errors(daemon) : 0;
 }
 
@@ -168,10 +169,13 @@ static int serve(void *arg, struct control *control)
 			  daemon->text);
 		return SERVER_NO_ROOM;
 	}
+	if (r == SEGMENTS_AGAIN || r == SEGMENTS_CHANGED) {
+		log_print(&daemon->log, r == SEGMENTS_AGAIN ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+			  "%s", daemon->text);
+		return SERVER_AGAIN;
+	}
 	if (r)
 		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
-	if (r == SEGMENTS_AGAIN)
-		return SERVER_AGAIN;
 	return r ? SERVER_FAILED : SERVER_STOPPED;
 }
 
@@ -218,12 +222,13 @@ static int open_all(struct daemon *daemon, uint64_t bytes)
 		return r;
 	raise_file_limit();
 	plan_segments(daemon, bytes, &options);
-	r = segments_open(&daemon->segments, &options, daemon->text, sizeof(daemon->text));
-	if (r)
-		return r;
+	/* The socket first: it leaves nothing behind if the segment fails, new segments would. */
 	r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text, sizeof(daemon->text));
 	if (r)
-		segments_close(&daemon->segments);
+		return r;
+	r = segments_open(&daemon->segments, &options, daemon->text, sizeof(daemon->text));
+	if (r)
+		endpoint_close(&daemon->endpoint);
 	return r;
 }
 

@@ -1,6 +1,8 @@
 /* daemon/host/options.c - see options.h. */
 #include "daemon/host/options.h"
 
+#include "daemon/host/instance.h"
+
 #include <errno.h>
 #include <getopt.h>
 #include <string.h>
@@ -97,6 +99,24 @@ static int refuse(const char *what, const char *word)
 	return -EINVAL;
 }
 
+/* Is what was given fit for use, whatever the command is? */
+static int judge(const struct options *options)
+{
+	if (options->config && !options->config[0])
+		return refuse("the name of a file would be right for --config, not", "");
+	if (options->runtime_dir && !options->runtime_dir[0])
+		return refuse("a directory would be right for --runtime-dir, not", "");
+	if (options->instance && !instance_name_is_valid(options->instance)) {
+		(void)fprintf(
+			stderr,
+			"paged: --instance \"%.64s\" is no name; letters, digits, '_', '.' and "
+			"'-', at most %u, the first no '.', would be right\n",
+			options->instance, SHM_NAME_BYTES - 1);
+		return -EINVAL;
+	}
+	return 0;
+}
+
 int options_parse(int argc, char **argv, struct options *ret_options)
 {
 	int option;
@@ -113,5 +133,5 @@ int options_parse(int argc, char **argv, struct options *ret_options)
 	}
 	if (optind < argc)
 		return refuse("unexpected argument", argv[optind]);
-	return 0;
+	return judge(ret_options);
 }

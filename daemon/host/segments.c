@@ -102,6 +102,20 @@ static int open_own_meta(struct segments *segments, char *text, size_t text_byte
 	return 0;
 }
 
+/* Who has it, as far as META says so. */
+static int refuse_running(const struct segments *segments, char *text, size_t text_bytes)
+{
+	struct shm_meta_header header = {0};
+	ssize_t n = pread(segments->meta_fd, &header, sizeof(header), 0);
+	char who[24] = "";
+
+	if (n == (ssize_t)sizeof(header) && header.magic == SHM_META_MAGIC && header.daemon_pid)
+		(void)snprintf(who, sizeof(who), " (pid %u)", header.daemon_pid);
+	return refuse(-EBUSY, text, text_bytes,
+		      "instance %s is already running%s; choose another --instance, or stop it",
+		      segments->options.instance, who);
+}
+
 static int lock(const struct segments *segments, char *text, size_t text_bytes)
 {
 	for (int waited = 0;; waited += LOCK_STEP_MS) {
@@ -111,8 +125,7 @@ static int lock(const struct segments *segments, char *text, size_t text_bytes)
 			return refuse(-errno, text, text_bytes, "the lock of instance %s: %s",
 				      segments->options.instance, strerror(errno));
 		if (waited >= LOCK_WAIT_MS)
-			return refuse(-EBUSY, text, text_bytes, "instance %s is already running",
-				      segments->options.instance);
+			return refuse_running(segments, text, text_bytes);
 		(void)poll(NULL, 0, LOCK_STEP_MS);
 	}
 }
@@ -164,9 +177,23 @@ static bool part_holds_something(struct segments *segments, enum shm_part part)
 	return has_magic(fd);
 }
 
-int segments_put_aside(struct segments *segments, const char *why, char *text, size_t text_bytes)
+#define SUFFIX_BYTES 48
+
+/* suffix: what the names so far end with; one more ends as `name` does. */
+static void join_suffix(const char *name, char suffix[SUFFIX_BYTES])
 {
-	const struct segments_options *options = &segments->options;
+	const char *old = strstr(name, ".old-");
+
+	if (suffix[0] && old && strcmp(suffix, old) != 0)
+		old = ".old-*"; /* a second went by */
+	(void)snprintf(suffix, SUFFIX_BYTES, "%s", old ? old : ".old-*");
+}
+
+int segments_put_aside(struct segments *segments, enum segments_verdict verdict, const char *why,
+		       char *text, size_t text_bytes)
+{
+	const char *instance = segments->options.instance;
+	char suffix[SUFFIX_BYTES] = "";
 
 	for (size_t i = 0; i < NR_PARTS; i++) {
 		int r;
@@ -174,17 +201,21 @@ int segments_put_aside(struct segments *segments, const char *why, char *text, s
 		if (!part_is_named(segments, parts[i]))
 			continue;
 		if (!part_holds_something(segments, parts[i])) {
-			(void)segment_unlink(options->instance, parts[i]);
+			(void)segment_unlink(instance, parts[i]);
 			continue;
 		}
-		r = segment_put_aside(options->instance, parts[i], text, text_bytes);
+		r = segment_put_aside(instance, parts[i], text, text_bytes);
 		if (r)
 			return r;
-		log_print(options->log, LOG_LEVEL_WARNING,
-			  "put aside as %s (%s); remove it to give its memory back", text, why);
+		join_suffix(text, suffix);
 	}
-	return refuse(SEGMENTS_AGAIN, text, text_bytes, "the segment of instance %s: %s",
-		      options->instance, why);
+	if (!suffix[0])
+		return refuse(verdict, text, text_bytes, "%s: started a new segment", why);
+	return refuse(
+		verdict, text, text_bytes,
+		"%s: started a new segment; the old one is /dev/shm/paged-%s-*%s, remove it to "
+		"give its memory back",
+		why, instance, suffix);
 }
 
 /* --- descriptors, in the supervisor --------------------------------------------------------- */
@@ -279,6 +310,27 @@ static int open_auto(struct segments *segments, char *text, size_t text_bytes)
 	return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
 }
 
+/* Files of a start with another backing hold memory that nobody finds: says so, unless somebody is
+ * at them. */
+static void warn_of_files(const struct segments *segments)
+{
+	const char *instance = segments->options.instance;
+	char text[SHM_TEXT_BYTES];
+	uint64_t bytes;
+	bool held;
+	int fd;
+
+	if (segment_adopt(instance, SHM_PART_META, &fd, &bytes, text, sizeof(text)))
+		return;
+	held = flock(fd, LOCK_EX | LOCK_NB) < 0;
+	(void)close(fd);
+	if (!held)
+		log_print(segments->options.log, LOG_LEVEL_WARNING,
+			  "the segment is a memfd now: /dev/shm/paged-%s-{meta,state,data} of an "
+			  "earlier start are not used; remove them to give their memory back",
+			  instance);
+}
+
 int segments_reopen(struct segments *segments, enum segments_backing backing, char *text,
 		    size_t text_bytes)
 {
@@ -299,12 +351,17 @@ int segments_reopen(struct segments *segments, enum segments_backing backing, ch
 int segments_open(struct segments *ret_segments, const struct segments_options *options, char *text,
 		  size_t text_bytes)
 {
+	int r;
+
 	memset(ret_segments, 0, sizeof(*ret_segments));
 	ret_segments->options = *options;
 	ret_segments->meta_fd = ret_segments->meta_read_fd = -1;
 	ret_segments->state_fd = ret_segments->data_fd = ret_segments->data_read_fd = -1;
 	segments_plan(ret_segments);
-	return segments_reopen(ret_segments, options->backing, text, text_bytes);
+	r = segments_reopen(ret_segments, options->backing, text, text_bytes);
+	if (r == 0 && ret_segments->backing == SHM_BACKING_MEMFD)
+		warn_of_files(ret_segments);
+	return r;
 }
 
 void segments_names(const struct segments *segments, char *text, size_t text_bytes)
@@ -389,7 +446,8 @@ static int make(struct segments *segments, char *text, size_t text_bytes)
 	int r;
 
 	if (!parts_are_free(segments))
-		return segments_put_aside(segments, "its META is missing", text, text_bytes);
+		return segments_put_aside(segments, SEGMENTS_AGAIN,
+					  "the old segment has lost its META", text, text_bytes);
 	r = format(segments, text, text_bytes);
 	if (r == 0)
 		return 0;
@@ -405,17 +463,19 @@ static int make(struct segments *segments, char *text, size_t text_bytes)
 static int take_over(struct segments *segments, char *text, size_t text_bytes)
 {
 	char why[SHM_TEXT_BYTES];
-	int r;
+	int r = segments_match(segments, why, sizeof(why));
 
-	if (!segments_match(segments, why, sizeof(why)))
-		return segments_put_aside(segments, why, text, text_bytes);
+	if (r)
+		return segments_put_aside(segments, (enum segments_verdict)r, why, text,
+					  text_bytes);
 	r = map_all(segments, text, text_bytes);
 	if (r)
 		return r;
 	if (segments->state->recoveries < RECOVERIES_MAX)
 		return segments_take_over(segments, text, text_bytes);
-	(void)refuse(0, why, sizeof(why), "%u starts on it in a row failed", RECOVERIES_MAX);
-	return segments_put_aside(segments, why, text, text_bytes);
+	(void)refuse(0, why, sizeof(why), "the old segment: %u starts on it in a row failed",
+		     RECOVERIES_MAX);
+	return segments_put_aside(segments, SEGMENTS_AGAIN, why, text, text_bytes);
 }
 
 int segments_attach(struct segments *segments, char *text, size_t text_bytes)
@@ -429,7 +489,7 @@ int segments_attach(struct segments *segments, char *text, size_t text_bytes)
 	if (segments->backing == SHM_BACKING_POSIX && !segments->settled &&
 	    !all_are_named(segments))
 		return refuse(SEGMENTS_AGAIN, text, text_bytes,
-			      "the names of instance %s changed meanwhile",
+			      "the files of instance %s were replaced meanwhile: looking again",
 			      segments->options.instance);
 	return has_magic(segments->meta_fd) ? take_over(segments, text, text_bytes)
 					    : make(segments, text, text_bytes);

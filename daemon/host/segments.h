@@ -11,8 +11,9 @@
  *       STATE is another META's, or a size is wrong: put them away, AGAIN
  *       else format
  *     it matches what is configured: take it over
- *     it does not, or three starts on it failed: put all three aside, with a log line, AGAIN
- *   AGAIN: the server ends, and the supervisor opens anew and starts another.
+ *     it is sound and of another size: put all three aside, CHANGED
+ *     it does not match, or three starts on it failed: put all three aside, AGAIN
+ *   AGAIN, CHANGED: the server ends, and the supervisor opens anew and starts another.
  *
  * The lock is what makes one writer: the kernel drops it with the last thread of an old server. The
  * supervisor never has it. Nothing is read before it is held, and what is put aside is put aside
@@ -73,13 +74,16 @@ int segments_reopen(struct segments *segments, enum segments_backing backing, ch
 enum segments_verdict {
 	SEGMENTS_AGAIN = 1,   /* they are to be opened anew: put away, or the names changed */
 	SEGMENTS_NO_ROOM = 2, /* as that, nameless: /dev/shm has no room and backing is auto */
+	SEGMENTS_CHANGED = 3, /* as AGAIN: what is configured is not what it was */
 };
 
 /* Locks and maps them; a new segment is formatted, an old one taken over. Returns 0; a verdict,
  * with the reason in text; -errno with a sentence in text. -EBUSY: the instance is running. */
 int segments_attach(struct segments *segments, char *text, size_t text_bytes);
-/* What was attached turned out to be of no use. Returns SEGMENTS_AGAIN, or -errno with a text. */
-int segments_put_aside(struct segments *segments, const char *why, char *text, size_t text_bytes);
+/* What was attached is of no use. Returns verdict (AGAIN or CHANGED), text says why and what the
+ * old one is called now; or -errno with a text. */
+int segments_put_aside(struct segments *segments, enum segments_verdict verdict, const char *why,
+		       char *text, size_t text_bytes);
 
 /* Unmaps and closes. Named parts stay. Idempotent. */
 void segments_close(struct segments *segments);
@@ -91,9 +95,10 @@ void segments_names(const struct segments *segments, char *text, size_t text_byt
 
 /* Fills plan, state_plan and the three sizes from options. */
 void segments_plan(struct segments *segments);
-/* Is what META's header says what the options ask for, and are the parts as large? Else text says
- * what differs. Reads by pread(): nothing is mapped yet. */
-bool segments_match(const struct segments *segments, char *text, size_t text_bytes);
+/* Is what META's header says what the options ask for, and are the parts as large? 0, or else text
+ * says what differs: SEGMENTS_CHANGED if they are as its own header says, which is of another size,
+ * else SEGMENTS_AGAIN. Reads by pread(): nothing is mapped yet. */
+int segments_match(const struct segments *segments, char *text, size_t text_bytes);
 /* Gives new parts, mapped and all zero, their first memory and formats them. */
 int segments_format(struct segments *segments, char *text, size_t text_bytes);
 /* The same for old ones that match, mapped. Counts a start that is not known to end well. */

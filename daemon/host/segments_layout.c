@@ -44,7 +44,7 @@ static bool differs(uint64_t found, uint64_t wanted, const char *what, char *tex
 {
 	if (found == wanted)
 		return false;
-	(void)snprintf(text, text_bytes, "its %s is %llu, expected %llu", what,
+	(void)snprintf(text, text_bytes, "the old segment: its %s is %llu, expected %llu", what,
 		       (unsigned long long)found, (unsigned long long)wanted);
 	return true;
 }
@@ -61,19 +61,46 @@ static bool zones_match(const struct segments *segments, char *text, size_t text
 			    (ssize_t)sizeof(zone) ||
 		    strncmp(zone.name, options->zone[i].name, sizeof(zone.name)) != 0 ||
 		    zone.end_pfn - zone.start_pfn != options->zone[i].nr_frames) {
-			(void)snprintf(text, text_bytes, "its zones are not those configured");
+			(void)snprintf(text, text_bytes,
+				       "the old segment: its zones are not those configured");
 			return false;
 		}
 	}
 	return true;
 }
 
-/* Sizes of the files, and that STATE and DATA are not empty ones beside a META that was used. */
+/* Does STATE begin as one does, and has DATA memory if frames were committed? */
+static bool contents_match(const struct segments *segments, const struct shm_meta_header *header,
+			   const struct stat *data, char *text, size_t text_bytes)
+{
+	uint64_t magic = 0;
+
+	if (pread(segments->state_fd, &magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
+	    magic == 0) {
+		(void)snprintf(text, text_bytes, "the old segment: its STATE is missing");
+		return false;
+	}
+	if (magic != SHM_STATE_MAGIC) {
+		(void)snprintf(text, text_bytes,
+			       "the old segment: its STATE is no STATE of paged (magic %016llx)",
+			       (unsigned long long)magic);
+		return false;
+	}
+	if (header->committed_frames && data->st_blocks == 0) {
+		(void)snprintf(text, text_bytes,
+			       "the old segment: %llu of its frames were committed, and its DATA "
+			       "has no memory",
+			       (unsigned long long)header->committed_frames);
+		return false;
+	}
+	return true;
+}
+
+/* Sizes of the files, and what is in them. */
 static bool files_match(const struct segments *segments, const struct shm_meta_header *header,
 			char *text, size_t text_bytes)
 {
 	struct stat meta, state, data;
-	uint64_t magic = 0;
 
 	if (fstat(segments->meta_fd, &meta) < 0 || fstat(segments->state_fd, &state) < 0 ||
 	    fstat(segments->data_fd, &data) < 0) {
@@ -86,39 +113,91 @@ static bool files_match(const struct segments *segments, const struct shm_meta_h
 		    text_bytes) ||
 	    differs((uint64_t)data.st_size, segments->data_bytes, "file of DATA", text, text_bytes))
 		return false;
-	if (pread(segments->state_fd, &magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
-	    magic != SHM_STATE_MAGIC || (header->committed_frames && data.st_blocks == 0)) {
-		(void)snprintf(text, text_bytes, "its STATE or DATA is missing");
+	return contents_match(segments, header, &data, text, text_bytes);
+}
+
+/* "64M", or "65540K": in what a size of the configuration would be written in. */
+static void write_size(uint64_t bytes, char ret_text[24])
+{
+	static const char letters[] = "KMGT";
+	size_t i = 0;
+
+	bytes >>= 10;
+	for (; i < 3 && bytes && bytes % 1024 == 0; i++)
+		bytes >>= 10;
+	(void)snprintf(ret_text, 24, "%llu%c", (unsigned long long)bytes, letters[i]);
+}
+
+/* Somebody changed the configuration: META and DATA are as META's own header says, and that is of
+ * another size. */
+static bool is_resized(const struct segments *segments, const struct shm_meta_header *header,
+		       char *text, size_t text_bytes)
+{
+	const struct shm_meta_header *plan = &segments->plan;
+	char was[24], is[24];
+	struct stat meta, data;
+
+	if (header->nr_frames == plan->nr_frames && header->page_shift == plan->page_shift)
+		return false;
+	if (header->page_shift < 12 || header->page_shift > 16 ||
+	    header->data_bytes != (uint64_t)header->nr_frames << header->page_shift ||
+	    fstat(segments->meta_fd, &meta) < 0 || fstat(segments->data_fd, &data) < 0 ||
+	    (uint64_t)meta.st_size != header->meta_bytes ||
+	    (uint64_t)data.st_size != header->data_bytes)
+		return false;
+	if (header->page_shift != plan->page_shift) {
+		write_size(UINT64_C(1) << header->page_shift, was);
+		write_size(UINT64_C(1) << plan->page_shift, is);
+	} else {
+		write_size(header->data_bytes, was);
+		write_size(plan->data_bytes, is);
+	}
+	(void)snprintf(text, text_bytes, "[segment] %s was %s and is %s",
+		       header->page_shift != plan->page_shift ? "page_size" : "size", was, is);
+	return true;
+}
+
+static bool header_matches(const struct segments *segments, const struct shm_meta_header *header,
+			   char *text, size_t text_bytes)
+{
+	const struct shm_meta_header *plan = &segments->plan;
+
+	if (differs(header->nr_frames, plan->nr_frames, "number of frames", text, text_bytes) ||
+	    differs(header->page_shift, plan->page_shift, "page shift", text, text_bytes) ||
+	    differs(header->nr_zones, plan->nr_zones, "number of zones", text, text_bytes) ||
+	    differs(header->nr_counters, plan->nr_counters, "number of counters", text,
+		    text_bytes) ||
+	    differs(header->meta_bytes, plan->meta_bytes, "size of META", text, text_bytes) ||
+	    differs(header->state_bytes, plan->state_bytes, "size of STATE", text, text_bytes))
+		return false;
+	if (strncmp(header->instance, plan->instance, sizeof(header->instance)) != 0) {
+		(void)snprintf(text, text_bytes, "the old segment: it belongs to instance %.31s",
+			       header->instance);
 		return false;
 	}
 	return true;
 }
 
-bool segments_match(const struct segments *segments, char *text, size_t text_bytes)
+int segments_match(const struct segments *segments, char *text, size_t text_bytes)
 {
-	const struct shm_meta_header *plan = &segments->plan;
 	struct shm_meta_header header = {0};
 	ssize_t n = pread(segments->meta_fd, &header, sizeof(header), 0);
 
 	if (n != (ssize_t)sizeof(header) || header.magic != SHM_META_MAGIC) {
-		(void)snprintf(text, text_bytes, "it is no segment of paged");
-		return false;
+		(void)snprintf(text, text_bytes,
+			       "the old segment: its META is no META of paged (magic %016llx)",
+			       (unsigned long long)header.magic);
+		return SEGMENTS_AGAIN;
 	}
-	if (differs(header.version, SHM_LAYOUT_VERSION, "layout version", text, text_bytes) ||
-	    differs(header.nr_frames, plan->nr_frames, "number of frames", text, text_bytes) ||
-	    differs(header.page_shift, plan->page_shift, "page shift", text, text_bytes) ||
-	    differs(header.nr_zones, plan->nr_zones, "number of zones", text, text_bytes) ||
-	    differs(header.nr_counters, plan->nr_counters, "number of counters", text,
-		    text_bytes) ||
-	    differs(header.meta_bytes, plan->meta_bytes, "size of META", text, text_bytes) ||
-	    differs(header.state_bytes, plan->state_bytes, "size of STATE", text, text_bytes))
-		return false;
-	if (strncmp(header.instance, plan->instance, sizeof(header.instance)) != 0) {
-		(void)snprintf(text, text_bytes, "it belongs to instance %.31s", header.instance);
-		return false;
-	}
-	return zones_match(segments, text, text_bytes) &&
-	       files_match(segments, &header, text, text_bytes);
+	if (differs(header.version, SHM_LAYOUT_VERSION, "layout version", text, text_bytes))
+		return SEGMENTS_AGAIN;
+	if (is_resized(segments, &header, text, text_bytes))
+		return SEGMENTS_CHANGED;
+	return header_matches(segments, &header, text, text_bytes) &&
+			       zones_match(segments, text, text_bytes) &&
+			       files_match(segments, &header, text, text_bytes)
+		       ? 0
+		       : SEGMENTS_AGAIN;
 }
 
 /* --- memory --------------------------------------------------------------------------------- */

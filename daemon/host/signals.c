@@ -38,41 +38,55 @@ struct session_limits server_limits(const struct config *config, uint64_t segmen
 	};
 }
 
-/* Logs what is new; true if anything is that counts at once. */
-static bool log_changes(const struct server *server, const struct config *config)
+/* Does it mean the same, however it is written? */
+static bool is_same(const struct config_info *info, const struct config_value *a,
+		    const struct config_value *b)
+{
+	bool is_text = info->type == CONFIG_PATH || info->type == CONFIG_TEXT;
+
+	return a->kind == b->kind && a->n == b->n && (!is_text || strcmp(a->text, b->text) == 0);
+}
+
+/* Takes over what counts at once, true if anything does, and logs all that differs from what is in
+ * force. The rest stays as the start had it, so that taking it back is no change. */
+static bool take_changes(struct server *server, const struct config *config)
 {
 	bool any = false;
 
 	for (uint32_t i = 0; i < CONFIG_NR_KEYS; i++) {
 		const struct config_info *info = config_info((enum config_key)i);
-		const char *before = server->options.config->value[i].text;
-		const char *now = config->value[i].text;
+		struct config_value *in_force = &server->options.config->value[i];
+		const struct config_value *now = &config->value[i];
 		bool live = info->flags & CONFIG_LIVE;
 
-		if (strcmp(before, now) == 0)
+		if (is_same(info, now, in_force))
 			continue;
 		any |= live;
 		log_print(server->options.log, LOG_LEVEL_NOTICE, "%s.%s: %s, was %s%s",
-			  info->section, info->key, now, before,
+			  info->section, info->key, now->text, in_force->text,
 			  live ? "" : "; takes effect at the next start");
+		if (live)
+			*in_force = *now;
 	}
 	return any;
 }
 
-static void apply(struct server *server, struct config *config)
+static void apply(struct server *server, const struct config *config)
 {
 	const struct segments *segments = server->options.segments;
-	struct session_limits limits =
-		server_limits(config, segments->data_bytes, segments->options.page_shift);
-	struct session_event event = {.kind = EVENT_LIMITS, .limits = &limits};
+	struct session_event event = {.kind = EVENT_LIMITS};
+	struct session_limits limits;
 
-	if (log_changes(server, config))
-		server_event(server, &event);
-	else
+	if (!take_changes(server, config)) {
 		log_print(
 			server->options.log, LOG_LEVEL_NOTICE,
 			"configuration read again: nothing changed that can change while running");
-	*server->options.config = *config;
+		return;
+	}
+	limits = server_limits(server->options.config, segments->data_bytes,
+			       segments->options.page_shift);
+	event.limits = &limits;
+	server_event(server, &event);
 }
 
 void server_reload(struct server *server)
@@ -88,6 +102,7 @@ void server_reload(struct server *server)
 			config_read_system(config, errors);
 		if (errors->n == 0)
 			config_check_sizes(config, server->options.segments->data_bytes, errors);
+		endpoint_check(config, errors);
 		for (uint32_t i = 0; i < bits_min(errors->n, CONFIG_MAX_ERRORS); i++)
 			log_print(server->options.log, LOG_LEVEL_ERROR, "%s", errors->text[i]);
 		if (errors->n)
@@ -166,12 +181,22 @@ void server_rest_signals(struct server *server)
 
 void server_close_signals(struct server *server)
 {
+	bool supervised = server->options.control->fd >= 0;
+	sigset_t ours;
+
+	/* libuv restores the defaults, and the supervisor's signal may yet come: it waits until it
+	 * is ignored. */
+	(void)sigemptyset(&ours);
+	(void)sigaddset(&ours, SIGTERM);
+	(void)sigaddset(&ours, SIGINT);
+	(void)sigaddset(&ours, SIGHUP);
+	if (supervised)
+		(void)pthread_sigmask(SIG_BLOCK, &ours, NULL);
 	close_one(&server->terminate);
 	close_one(&server->interrupt);
 	close_one(&server->hangup);
-	if (server->options.control->fd < 0)
+	if (!supervised)
 		return;
-	/* libuv has just restored the defaults, and the supervisor's signal may yet come. */
 	(void)signal(SIGTERM, SIG_IGN);
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);

@@ -37,6 +37,7 @@ struct supervisor {
 	bool ready;        /* this server */
 	bool was_ready;    /* any so far */
 	bool told_to_stop; /* by a signal of ours; the next one kills */
+	int last_signal;   /* that told us to, and was the one too many; 0: none was */
 	bool stopping;
 	bool aborted;
 	uint32_t n_deaths;      /* in a row */
@@ -196,6 +197,8 @@ static void on_stop_signal(struct supervisor *supervisor, int number)
 	on_stopping(supervisor);
 	if (supervisor->server > 0)
 		(void)kill(supervisor->server, supervisor->told_to_stop ? SIGKILL : number);
+	if (supervisor->told_to_stop)
+		supervisor->last_signal = number;
 	supervisor->told_to_stop = true;
 }
 
@@ -286,6 +289,11 @@ static void log_death(const struct supervisor *supervisor, int status)
 
 	if (supervisor->server < 0)
 		return; /* it never was */
+	if (supervisor->last_signal && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
+		log_print(log, LOG_LEVEL_NOTICE, "second SIG%s: stopped at once",
+			  sigabbrev_np(supervisor->last_signal));
+		return;
+	}
 	if (WIFSIGNALED(status))
 		log_print(log, LOG_LEVEL_ERROR, "the server (pid %d) was killed by SIG%s%s",
 			  supervisor->server, sigabbrev_np(WTERMSIG(status)),

@@ -48,10 +48,72 @@ static uint32_t connections_of(const struct session *session, uint32_t uid)
 	return n;
 }
 
+/* Half-open connections; ret_conns has room for all. */
+static uint32_t list_handshakes(const struct session *session, uint32_t *ret_conns)
+{
+	uint32_t n = 0;
+
+	for (uint32_t conn = 0; conn < SESSION_MAX_CONNECTIONS; conn++)
+		if (session->connection[conn].state == CONNECTION_NEW)
+			ret_conns[n++] = conn;
+	return n;
+}
+
+/* Of the connections in the list, those of the process that conn is of. *ret_oldest is the first to
+ * come to its deadline. */
+static uint32_t count_siblings(const struct session *session, const uint32_t *conns, uint32_t n,
+			       uint32_t conn, uint32_t *ret_oldest)
+{
+	const struct connection *all = session->connection;
+	uint32_t siblings = 0;
+
+	*ret_oldest = conn;
+	for (uint32_t i = 0; i < n; i++) {
+		if (all[conns[i]].peer.pid != all[conn].peer.pid)
+			continue;
+		siblings++;
+		if (all[conns[i]].deadline_ns < all[*ret_oldest].deadline_ns)
+			*ret_oldest = conns[i];
+	}
+	return siblings;
+}
+
+/* There is one handshake too many: the newcomer has to go, or, if another process has more of them,
+ * the oldest of the one that has most. So a process that opens connections and says no Hello is in
+ * nobody's way but its own. O(connections + handshakes squared). */
+static uint32_t find_hoarder(const struct session *session, uint32_t newcomer)
+{
+	uint32_t conns[SESSION_MAX_CONNECTIONS];
+	uint32_t n = list_handshakes(session, conns);
+	uint32_t oldest, found = newcomer;
+	uint32_t most = count_siblings(session, conns, n, newcomer, &oldest);
+
+	for (uint32_t i = 0; i < n && most <= n / 2; i++) {
+		uint32_t siblings = count_siblings(session, conns, n, conns[i], &oldest);
+
+		if (siblings > most) {
+			most = siblings;
+			found = oldest;
+		}
+	}
+	return found;
+}
+
+static void refuse_hoarder(struct session *session, uint32_t newcomer)
+{
+	uint32_t conn = find_hoarder(session, newcomer);
+
+	session_refuse(session, conn, 0, -EAGAIN,
+		       "%u connections have not said Hello yet, as many as [limits] handshakes "
+		       "allows, and most are of process %u; try again",
+		       session->nr_handshakes - 1, session->connection[conn].peer.pid);
+	pool_count(session->pool, COUNTER_connections_refused, 1);
+	handshake_end(session, conn);
+}
+
 void handshake_accepted(struct session *session, const struct session_event *event)
 {
 	const struct session_limits *limits = &session->limits;
-	uint32_t handshakes = session->nr_handshakes;
 	struct connection *c;
 
 	PAGED_CHECK(event->conn < SESSION_MAX_CONNECTIONS);
@@ -61,21 +123,17 @@ void handshake_accepted(struct session *session, const struct session_event *eve
 				 .peer = event->peer,
 				 .deadline_ns = event->now_ns + limits->handshake_ns};
 	connection_move(session, event->conn, CONNECTION_NEW);
-	if (limits->connections && connections_of(session, event->peer.uid) > limits->connections)
+	if (limits->connections && connections_of(session, event->peer.uid) > limits->connections) {
 		session_refuse(
 			session, event->conn, 0, -EUSERS,
 			"user %u has %u connections already, as many as [limits] connections "
 			"allows",
 			event->peer.uid, limits->connections);
-	else if (limits->handshakes && handshakes >= limits->handshakes)
-		session_refuse(session, event->conn, 0, -EAGAIN,
-			       "%u connections have not said Hello yet, as many as [limits] "
-			       "handshakes allows; try again",
-			       handshakes);
-	else
-		return;
-	pool_count(session->pool, COUNTER_connections_refused, 1);
-	handshake_end(session, event->conn);
+		pool_count(session->pool, COUNTER_connections_refused, 1);
+		handshake_end(session, event->conn);
+	} else if (limits->handshakes && session->nr_handshakes > limits->handshakes) {
+		refuse_hoarder(session, event->conn);
+	}
 }
 
 static void disconnect(struct session *session, uint32_t conn)

@@ -143,10 +143,11 @@ static uint64_t frames_in_caches(const struct session *session)
 static uint64_t share_of(const struct session *session, const struct shm_cache *cache,
 			 uint64_t wanted, uint64_t total)
 {
-	uint64_t frames = bits_min(cache->nr_frames, pool_nr_frames(session->pool));
+	uint64_t nr_frames = pool_nr_frames(session->pool);
+	uint64_t frames = bits_min(cache->nr_frames, nr_frames);
 
-	(void)session;
-	return (wanted * frames + total - 1) / total;
+	/* An administrator may want more than there is. */
+	return (bits_min(wanted, nr_frames) * frames + total - 1) / total;
 }
 
 /* Asks every cache at the run's priority, or goes on where a step had no more room; true if there

@@ -44,7 +44,8 @@ static void complain(struct board *board, const char *format, va_list words)
 	if (__atomic_fetch_add(&board->nr_complaints, 1, __ATOMIC_RELAXED) >= CHAOS_COMPLAINTS)
 		return;
 	(void)vsnprintf(text, sizeof(text), format, words);
-	(void)fprintf(stderr, "chaos: %s\n", text);
+	(void)fprintf(stderr, "chaos: at %.3f s: %s\n",
+		      (double)(chaos_now_ns() - board->begun_ns) / 1e9, text);
 }
 
 void board_complain(struct board *board, const char *format, ...)

@@ -98,6 +98,7 @@ enum restart { RESTART_SERVER, RESTART_SUPERVISOR, RESTART_KINDS };
 /* All but the complaints only grow. */
 #define CHAOS_COUNTS(X)                                                                            \
 	X(operations, "operations")                                                                \
+	X(pairs, "pairs of alloc and free in a row")                                               \
 	X(calls, "probe calls")                                                                    \
 	X(shares, "shares")                                                                        \
 	X(imports, "imports")                                                                      \
@@ -108,6 +109,7 @@ enum restart { RESTART_SERVER, RESTART_SUPERVISOR, RESTART_KINDS };
 	X(reopens, "opens repeated while no daemon listened")                                      \
 	X(away, "times AWAY")                                                                      \
 	X(stopped, "errors of the stopper")                                                        \
+	X(drains, "drains of all magazines")                                                       \
 	X(scribblers, "scribblers cut off")                                                        \
 	X(scribbles, "scribbles")                                                                  \
 	X(hogs, "connections of the hog")
@@ -121,8 +123,8 @@ struct board {
 	uint32_t phase; /* enum chaos_phase; a futex */
 	uint32_t round;
 	uint64_t seed;
+	uint64_t begun_ns;
 	char socket[96];
-	char name[32];
 
 	uint64_t errors;         /* seen by honest clients */
 	uint64_t pattern_errors; /* frames that did not hold what was put into them */

@@ -2,6 +2,7 @@
 #include "tests/chaos/daemon.h"
 
 #include "tests/chaos/board.h"
+#include "tests/chaos/child.h"
 #include "tests/chaos/wire.h"
 
 #include <dirent.h>
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -45,33 +45,25 @@ bool daemon_make(struct daemon *daemon, const char *paged, const char *pagectl)
 	return fclose(file) == 0;
 }
 
-/* In a child: its own process group, so that Ctrl-C is main's affair, and nothing of main's mask. */
-static void become_child(pid_t parent, int out, int err)
+static void become_child(pid_t parent, int out)
 {
-	sigset_t none;
-
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)setpgid(0, 0);
-	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(127);
+	child_settle(parent);
 	(void)dup2(out, STDOUT_FILENO);
-	(void)dup2(err, STDERR_FILENO);
+	(void)dup2(out, STDERR_FILENO);
 }
 
 bool daemon_start(struct daemon *daemon)
 {
-	char *argv[] = {daemon->paged,     strdup("--foreground"),  strdup("--config"),
-			daemon->config,    strdup("--runtime-dir"), daemon->directory,
-			strdup("--instance"), daemon->instance,     NULL};
+	char *argv[] = {daemon->paged,        strdup("--foreground"),  strdup("--config"),
+			daemon->config,       strdup("--runtime-dir"), daemon->directory,
+			strdup("--instance"), daemon->instance,        NULL};
 	pid_t parent = getpid();
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		int fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 
-		become_child(parent, fd, fd);
+		become_child(parent, fd);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -148,7 +140,7 @@ int daemon_ctl(const struct daemon *daemon, const char *command, char *ret_text,
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		become_child(parent, pair[1], pair[1]);
+		become_child(parent, pair[1]);
 		execl(daemon->pagectl, daemon->pagectl, "--socket", daemon->socket, command,
 		      (char *)NULL);
 		_exit(127);

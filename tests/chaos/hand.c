@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define BULK 24u
+#define PAIRS 2000u
 #define BURST 32u /* operations between two breaths: the machine belongs to others too */
 #define BREATH_MS 3u
 #define FLUSHES 64u /* slow calls at rest, each of which moves what the library deferred */
@@ -163,6 +164,32 @@ static void take_many(struct hand *hand)
 		hand_keep(hand, frames[i], order);
 }
 
+/* Pairs in a row, so that much of the time is spent between the loads and stores of the inline
+ * path, where a steal must not get in between. */
+static void churn(struct hand *hand)
+{
+	uint32_t i;
+
+	hand_doing(hand, DOING_ALLOC);
+	for (i = 0; i < PAIRS && board_phase(hand->board) == CHAOS_RUN; i++) {
+		uint64_t word = hand->owner << 24 ^ ++hand->serial;
+		uint64_t *memory = pageclient_alloc(hand->client, 0, 0);
+
+		if (!memory) {
+			hand_alloc_failed(hand, DOING_ALLOC, -errno);
+			break;
+		}
+		__atomic_store_n(memory, word, __ATOMIC_RELEASE); /* who else has it? */
+		for (uint32_t n = i % 8; n-- > 0;)
+			__asm__ volatile("" ::: "memory");
+		if (__atomic_load_n(memory, __ATOMIC_ACQUIRE) != word)
+			board_spoiled(hand->board, "frame %u was written to between alloc and free",
+				      pageclient_pfn(hand->client, memory));
+		pageclient_free(hand->client, memory, 0);
+	}
+	board_add(&hand->board->count.pairs, i);
+}
+
 /* --- giving --------------------------------------------------------------------------------- */
 
 static void verify(struct hand *hand, const struct claim *claim, const char *when)
@@ -199,8 +226,8 @@ static void give_many(struct hand *hand)
 		(void)hand_drop(hand, i);
 	}
 	hand_doing(hand, DOING_FREE_BULK);
-	pageclient_free_bulk(hand->client, 0,
-			     chaos_below(&hand->random, 4) ? 0 : PAGECLIENT_COLD, frames, n);
+	pageclient_free_bulk(hand->client, 0, chaos_below(&hand->random, 4) ? 0 : PAGECLIENT_COLD,
+			     frames, n);
 }
 
 /* --- a thread's life ------------------------------------------------------------------------ */
@@ -210,9 +237,10 @@ static void do_other(struct hand *hand)
 {
 	uint32_t dice = chaos_below(&hand->random, 100);
 
-	if (dice < 40 && hand->n > 0)
-		verify(hand, &hand->self->claim[chaos_below(&hand->random, hand->n)],
-		       "in between");
+	if (dice < 3)
+		churn(hand);
+	else if (dice < 40 && hand->n > 0)
+		verify(hand, &hand->self->claim[chaos_below(&hand->random, hand->n)], "in between");
 	else if (dice < 60)
 		store_hit(hand);
 	else if (dice < 80)
@@ -263,7 +291,8 @@ static void operate(struct hand *hand)
 static void flush(struct hand *hand)
 {
 	for (uint32_t i = 0; i < FLUSHES; i++) {
-		void *memory = pageclient_alloc(hand->client, 0, PAGECLIENT_COLD | PAGECLIENT_NOWAIT);
+		void *memory =
+			pageclient_alloc(hand->client, 0, PAGECLIENT_COLD | PAGECLIENT_NOWAIT);
 
 		pageclient_free_bulk(hand->client, 0, PAGECLIENT_COLD, &memory, 1);
 	}

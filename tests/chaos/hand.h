@@ -6,7 +6,8 @@
  *   probe.c   the thread that asks the daemon all the time, and measures restarts by that
  *
  * An error that the contract does not allow here is complained of; one that memory pressure
- * explains is counted apart. A keeper that is stopped at any moment (`lenient`) may see timeouts. */
+ * explains is counted apart. A keeper that is stopped at any moment (`lenient`) may see timeouts.
+ */
 #ifndef TESTS_CHAOS_HAND_H
 #define TESTS_CHAOS_HAND_H
 #include "tests/chaos/tag.h"

@@ -9,7 +9,7 @@
 
 /* Lower than what a daemon takes from all: the rest of them is the honest ones'. */
 #define CONNECTIONS 900u
-#define ROUND 40u  /* connections it works on between two breaths */
+#define ROUND 40u   /* connections it works on between two breaths */
 #define CLIENTS 48u /* that it says Hello for: a client lives as long as its process */
 
 struct hog {
@@ -59,7 +59,7 @@ static void misuse(struct hog *hog, int *fd)
 			say(*fd, 1, SIZE_MAX); /* an observer's */
 		else if (dice == 8 && hog->n_clients++ < CLIENTS)
 			say(*fd, 0, SIZE_MAX); /* a client's */
-		return; /* else not a word */
+		return;                        /* else not a word */
 	}
 	if (dice < 3) {
 		flood(*fd);

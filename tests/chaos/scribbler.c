@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #define THREADS 4u
-#define PFNS (1u << 16) /* most are frames of somebody, some are none */
+#define PFNS (1u << 16)  /* most are frames of somebody, some are none */
 #define FRAMES_MAX 2048u /* own limit: it is to hurt by lies, not by greed */
 
 struct scribbler {
@@ -65,8 +65,7 @@ static void scribble_bottom(struct scribbler *s)
 {
 	uint32_t thread = chaos_below(&s->random, THREADS);
 	uint32_t magazine = chaos_below(&s->random, MAGAZINE_COUNT);
-	uint64_t *bottom =
-		(uint64_t *)(void *)(s->ctl + shm_ctl_bottom_offset(thread, magazine));
+	uint64_t *bottom = (uint64_t *)(void *)(s->ctl + shm_ctl_bottom_offset(thread, magazine));
 	uint64_t value = *bottom;
 
 	switch (chaos_below(&s->random, 8)) {
@@ -164,13 +163,12 @@ static void make_lane_request(struct scribbler *s, struct message *m)
 		break;
 	case 1:
 		m->kind = MESSAGE_FREE;
-		m->free = (struct message_free){lane, seq, some_pfn(s),
-						chaos_below(&s->random, 4)};
+		m->free = (struct message_free){lane, seq, some_pfn(s), chaos_below(&s->random, 4)};
 		break;
 	case 2:
 		m->kind = MESSAGE_SHARE;
-		m->share = (struct message_share){lane, seq, some_pfn(s),
-						  chaos_below(&s->random, 16)};
+		m->share =
+			(struct message_share){lane, seq, some_pfn(s), chaos_below(&s->random, 16)};
 		break;
 	case 3:
 		m->kind = MESSAGE_IMPORT;
@@ -194,10 +192,10 @@ static void make_request(struct scribbler *s)
 		make_lane_request(s, m);
 	} else if (dice < 22) {
 		m->kind = MESSAGE_PCP_REFILL;
-		m->pcp_refill = (struct message_pcp_refill){
-			chaos_below(&s->random, THREADS + 1),
-			chaos_below(&s->random, MAGAZINE_COUNT + 1),
-			chaos_below(&s->random, 200), 0, 10};
+		m->pcp_refill =
+			(struct message_pcp_refill){chaos_below(&s->random, THREADS + 1),
+						    chaos_below(&s->random, MAGAZINE_COUNT + 1),
+						    chaos_below(&s->random, 200), 0, 10};
 	} else if (dice < 27) {
 		m->kind = MESSAGE_PCP_DRAIN;
 		m->pcp_drain = (struct message_pcp_drain){chaos_below(&s->random, THREADS + 1),

@@ -23,7 +23,8 @@ void store_insert(struct hand *hand)
 
 		hand_doing(hand, DOING_ALLOC);
 		memory = pageclient_alloc(hand->client, 0,
-					  i % 4 ? 0 : PAGECLIENT_RECLAIMABLE | PAGECLIENT_MAY_SHRINK);
+					  i % 4 ? 0
+						: PAGECLIENT_RECLAIMABLE | PAGECLIENT_MAY_SHRINK);
 		if (!memory) {
 			hand_alloc_failed(hand, DOING_ALLOC, -errno);
 			return;

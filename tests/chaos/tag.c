@@ -67,8 +67,8 @@ static size_t find_difference(const char *memory, size_t page_size, const struct
 	return page_size;
 }
 
-bool tag_check(struct board *board, const char *memory, size_t page_size,
-	       const struct claim *claim, const char *when)
+bool tag_check(struct board *board, const char *memory, size_t page_size, const struct claim *claim,
+	       const char *when)
 {
 	for (uint32_t i = 0; i < 1u << claim->order; i++, memory += page_size) {
 		struct tag tag = tag_of(claim, i), found;

@@ -14,7 +14,7 @@ uint64_t tag_owner(uint32_t keeper, uint32_t thread, uint32_t incarnation);
 /* memory is the address of the claim's first frame. */
 void tag_write(char *memory, size_t page_size, const struct claim *claim);
 /* True if all frames hold it; else what is wrong is complained of on the board, once. */
-bool tag_check(struct board *board, const char *memory, size_t page_size,
-	       const struct claim *claim, const char *when);
+bool tag_check(struct board *board, const char *memory, size_t page_size, const struct claim *claim,
+	       const char *when);
 
 #endif

@@ -122,7 +122,8 @@ void trade_transfer(struct hand *hand)
 	}
 	(void)letter_move(letter, LETTER_WRITING, LETTER_EMPTY);
 	hand_claim(hand, &claim);
-	/* The partner may have died, or its number be ours or somebody's with many frames by now. */
+	/* The partner may have died, or its number be ours or somebody's with many frames by now.
+	 */
 	if (r == -ESRCH || r == -ENOMEM || r == -EINVAL)
 		board_add(&hand->board->count.stale, 1);
 	else

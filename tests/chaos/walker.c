@@ -58,10 +58,38 @@ static bool map_data(struct walker *walker, const char *instance)
 	return true;
 }
 
+static bool map_state(struct walker *walker, const char *instance)
+{
+	int fd = open_part(instance, "state");
+	void *map;
+
+	if (fd < 0)
+		return false;
+	walker->state_bytes = walker->view.header->state_bytes;
+	map = mmap(NULL, walker->state_bytes, PROT_READ, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	if (map == MAP_FAILED)
+		return false;
+	walker->state = map;
+	return true;
+}
+
+void walker_await_commit(const struct walker *walker, uint32_t ms)
+{
+	const struct shm_state_header *header = (const void *)walker->state;
+	const struct shm_journal *journal = (const void *)(walker->state + header->journal_offset);
+	uint64_t until = chaos_now_ns() + ms * UINT64_C(1000000);
+
+	while (shm_load(&journal->n) == 0 && chaos_now_ns() < until)
+		for (uint32_t i = 0; i < 100 && shm_load(&journal->n) == 0; i++)
+			continue;
+}
+
 bool walker_open(struct walker *walker, const char *instance)
 {
 	*walker = (struct walker){0};
-	if (!map_meta(walker, instance) || !map_data(walker, instance))
+	if (!map_meta(walker, instance) || !map_data(walker, instance) ||
+	    !map_state(walker, instance))
 		return false;
 	walker->page_size = (size_t)1 << walker->view.header->page_shift;
 	walker->instance_id = walker->view.header->instance_id;
@@ -76,6 +104,8 @@ void walker_close(struct walker *walker)
 	free(walker->claim);
 	if (walker->data)
 		(void)munmap((void *)(uintptr_t)walker->data, walker->data_bytes);
+	if (walker->state)
+		(void)munmap((void *)(uintptr_t)walker->state, walker->state_bytes);
 	if (walker->view.header)
 		shm_view_detach(&walker->view);
 	*walker = (struct walker){0};
@@ -98,14 +128,15 @@ static void tell(struct look *look, const struct claim *claim, const char *what,
 	if (board_read(&look->board->nr_complaints) >= CHAOS_COMPLAINTS)
 		return;
 	board_add(&look->board->nr_complaints, 1);
-	(void)fprintf(stderr,
-		      "chaos: frame %u %s: client %u (id %u) claims %s order %u tag %llx:%llu; META "
-		      "says %s order %u owner %u gen %u\n",
-		      pfn, what, look->number, look->client,
-		      claim && claim->kind == CLAIM_SHARED ? "shared" : "owned",
-		      claim ? claim->order : 0, claim ? (unsigned long long)claim->owner : 0,
-		      claim ? (unsigned long long)claim->serial : 0, page_state_name(word.state),
-		      word.order, word.owner, word.gen);
+	(void)fprintf(
+		stderr,
+		"chaos: frame %u %s: client %u (id %u) claims %s order %u tag %llx:%llu; META "
+		"says %s order %u owner %u gen %u\n",
+		pfn, what, look->number, look->client,
+		claim && claim->kind == CLAIM_SHARED ? "shared" : "owned", claim ? claim->order : 0,
+		claim ? (unsigned long long)claim->owner : 0,
+		claim ? (unsigned long long)claim->serial : 0, page_state_name(word.state),
+		word.order, word.owner, word.gen);
 }
 
 static bool is_as_claimed(const struct look *look, const struct claim *claim)

@@ -14,6 +14,8 @@
 
 struct walker {
 	struct shm_view view;
+	const char *state; /* STATE, for a look at the journal */
+	uint64_t state_bytes;
 	const char *data;
 	uint64_t data_bytes;
 	size_t page_size;
@@ -34,6 +36,9 @@ bool walker_open(struct walker *walker, const char *instance);
 void walker_close(struct walker *walker);
 
 struct walk walker_walk(struct walker *walker, struct board *board);
+
+/* Looks at the journal for up to ms, and returns at once when something is being committed. */
+void walker_await_commit(const struct walker *walker, uint32_t ms);
 
 /* Frames that are not FREE, by the walk over all heads; for when nobody is there any more. */
 uint64_t walker_not_free(const struct walker *walker);

@@ -223,6 +223,11 @@ static int reap(struct fixture *fixture)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
 }
 
+int fixture_end(struct fixture *fixture)
+{
+	return fixture->pid ? reap(fixture) : -1000;
+}
+
 int fixture_fail(struct fixture *fixture)
 {
 	return spawn(fixture) ? reap(fixture) : -1000;

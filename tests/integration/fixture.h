@@ -34,6 +34,8 @@ bool fixture_start(struct fixture *fixture);
 /* Both: what most tests begin with. */
 bool fixture_open(struct fixture *fixture, const char *config);
 
+/* Waits until the daemon has ended by itself; its exit status, -signal, or -1000. */
+int fixture_end(struct fixture *fixture);
 /* Starts a daemon that is to fail; its exit status, its words in the log. */
 int fixture_fail(struct fixture *fixture);
 /* The pid of the server that serves at the moment; the fixture's own is its supervisor's. */

@@ -85,7 +85,7 @@ static void every_command_prints_for_people(void)
 		{"vmstat", {"nr_free_pages ", "pgalloc ", "pgsteal ", NULL}},
 		{"check", {"ok: ", NULL}},
 		{"drain", {"drained ", NULL}},
-		{"help", {"Usage: pagectl", "status", NULL}},
+		{"help", {"usage: pagectl", "status", NULL}},
 	};
 	struct fixture f;
 	struct holder holder = {&f, "shown", HOLDER_PRUNES, 1000};
@@ -106,6 +106,40 @@ static void every_command_prints_for_people(void)
 	CU_ASSERT_TRUE(program_said_one_line(&ctl));
 	program_done(&ctl);
 	CU_ASSERT_EQUAL(child_end(&child), 0);
+	fixture_close(&f);
+}
+
+/* -v adds an array and changes no field that is there without it. */
+static void verbose_vmstat_adds_to_the_counters(void)
+{
+	struct fixture f;
+	struct program ctl;
+	json_t *plain, *verbose, *item;
+	const char *name;
+	json_t *value;
+	size_t i;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\n"));
+	plain = fixture_ctl_json(&f, "vmstat");
+	fixture_ctl(&f, &ctl, "vmstat", "-v", "--json", NULL);
+	verbose = json_loads(ctl.out, 0, NULL);
+	json_object_foreach(plain, name, value)
+		CU_ASSERT_TRUE(json_is_integer(json_object_get(verbose, name)));
+	CU_ASSERT_EQUAL(json_array_size(json_object_get(verbose, "counters")), COUNTER_COUNT);
+	json_array_foreach(json_object_get(verbose, "counters"), i, item)
+	{
+		name = json_string_value(json_object_get(item, "name"));
+		CU_ASSERT_STRING_EQUAL(name, counter_name((enum counter)i));
+		CU_ASSERT_TRUE(
+			json_equal(json_object_get(item, "value"), json_object_get(verbose, name)));
+		CU_ASSERT_TRUE(json_is_string(json_object_get(item, "unit")));
+		CU_ASSERT_TRUE(json_is_string(json_object_get(item, "text")));
+		CU_ASSERT_EQUAL(json_is_true(json_object_get(item, "gauge")),
+				i <= COUNTER_nr_shared);
+	}
+	json_decref(plain);
+	json_decref(verbose);
+	program_done(&ctl);
 	fixture_close(&f);
 }
 
@@ -250,6 +284,7 @@ CU_TestInfo test_pagectl[] = {
 	{"magazines have the sizes of the textbook", magazines_have_the_sizes_of_the_textbook},
 	{"every command prints for people", every_command_prints_for_people},
 	{"every command prints for programs", every_command_prints_for_programs},
+	{"verbose vmstat adds to the counters", verbose_vmstat_adds_to_the_counters},
 	{"status shows the two elephants", status_shows_the_two_elephants},
 	{"zones add up", zones_add_up},
 	{"two hundred clients come and go", two_hundred_clients_come_and_go},

@@ -121,7 +121,8 @@ static void segment_that_does_not_match_is_kept_aside(void)
 		spoil(&f, spoils[i].offset, spoils[i].value);
 		CU_ASSERT_TRUE(fixture_start(&f));
 		CU_ASSERT_EQUAL(fixture_count_segments(&f), 6);
-		CU_ASSERT_TRUE(fixture_log_has(&f, "put aside as /dev/shm/"));
+		CU_ASSERT_TRUE(
+			fixture_log_has(&f, "started a new segment; the old one is /dev/shm/"));
 		CU_ASSERT_TRUE(fixture_check(&f));
 		fixture_close(&f);
 	}
@@ -188,7 +189,7 @@ static void killed_daemon_is_followed_by_one_that_recovers(void)
 		CU_ASSERT_TRUE(observer_all_free(&observer));
 		observer_close(&observer);
 	}
-	CU_ASSERT_FALSE(fixture_log_has(&f, "put aside"));
+	CU_ASSERT_FALSE(fixture_log_has(&f, "new segment"));
 	worker_board_free(board);
 	fixture_close(&f);
 }
@@ -201,7 +202,7 @@ static void same_instance_twice_is_refused(void)
 	fixture_make(&g, config);
 	(void)snprintf(g.instance, sizeof(g.instance), "%s", f.instance);
 	CU_ASSERT_EQUAL(fixture_fail(&g), 1); /* after the 5 s that it waits for the lock */
-	CU_ASSERT_TRUE(fixture_log_has(&g, "is already running"));
+	CU_ASSERT_TRUE(fixture_log_has(&g, "is already running (pid"));
 	CU_ASSERT_EQUAL(fixture_count_segments(&f), 3);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	g.instance[0] = '-'; /* its names are the other's */
@@ -303,6 +304,19 @@ static void path_of_the_socket_that_is_too_long_is_told(void)
 	fixture_close(&f);
 }
 
+/* Where the socket cannot be made nothing else is: a segment would stay. */
+static void start_that_fails_at_the_socket_leaves_nothing(void)
+{
+	struct fixture f;
+
+	fixture_make(&f, "[segment]\nsize = 64M\nbacking = posix\n"
+			 "[socket]\npath = /nonexistent/x.sock\n");
+	CU_ASSERT_EQUAL(fixture_fail(&f), 1);
+	CU_ASSERT_TRUE(fixture_log_has(&f, "the socket /nonexistent/x.sock cannot be made"));
+	CU_ASSERT_EQUAL(fixture_count_segments(&f), 0);
+	fixture_close(&f);
+}
+
 static void directory_that_is_too_long_for_a_socket_is_told(void)
 {
 	struct fixture f;
@@ -369,7 +383,7 @@ static void file_that_is_no_socket_is_left_alone(void)
 	fixture_make(&f, config);
 	put_file(f.socket, "a letter", 0600);
 	CU_ASSERT_EQUAL(fixture_fail(&f), 1);
-	CU_ASSERT_TRUE(fixture_log_has(&f, "is there and no socket"));
+	CU_ASSERT_TRUE(fixture_log_has(&f, "exists and is not a socket"));
 	CU_ASSERT_TRUE(file_has(f.socket, "a letter"));
 	CU_ASSERT_EQUAL(fixture_count_segments(&f), 0);
 	fixture_close(&f);
@@ -407,6 +421,8 @@ CU_TestInfo test_places[] = {
 	 shm_that_is_too_small_from_the_start_is_told},
 	{"path of the socket that is too long is told",
 	 path_of_the_socket_that_is_too_long_is_told},
+	{"start that fails at the socket leaves nothing",
+	 start_that_fails_at_the_socket_leaves_nothing},
 	{"directory that is too long for a socket is told",
 	 directory_that_is_too_long_for_a_socket_is_told},
 	{"socket of a live daemon is left alone", socket_of_a_live_daemon_is_left_alone},

@@ -218,7 +218,7 @@ static void twenty_kills_lose_nothing(void)
 		       waits_until_served(&scene);
 		CU_ASSERT_TRUE(good);
 	}
-	CU_ASSERT_FALSE(fixture_log_has(&scene.fixture, "put aside"));
+	CU_ASSERT_FALSE(fixture_log_has(&scene.fixture, "new segment"));
 	scene_close(&scene);
 }
 
@@ -315,7 +315,7 @@ static void damage_while_running_leads_to_a_new_segment(void)
 	server = server_of(&scene);
 	put(&scene.fixture, "meta", 8, 99); /* version */
 	CU_ASSERT_EQUAL(kill(server, SIGKILL), 0);
-	CU_ASSERT_TRUE(fixture_log_gets(&scene.fixture, "put aside as /dev/shm/"));
+	CU_ASSERT_TRUE(fixture_log_gets(&scene.fixture, "started a new segment"));
 	CU_ASSERT_TRUE(fixture_log_gets(&scene.fixture, "posix, new\n"));
 	CU_ASSERT_TRUE(fixture_check(&scene.fixture));
 	CU_ASSERT_EQUAL(fixture_count_segments(&scene.fixture), 6);
@@ -334,40 +334,6 @@ static void server_that_is_told_to_stop_ends_all(void)
 	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGTERM), 0);
 	CU_ASSERT_EQUAL(status_of_end(&f), 0);
 	CU_ASSERT_EQUAL(access(f.socket, F_OK), -1);
-	fixture_close(&f);
-}
-
-/* As a service manager and a terminal do it. */
-static void signal_to_both_is_one_orderly_stop(void)
-{
-	struct fixture f;
-
-	for (uint32_t i = 0; i < 10; i++) {
-		pid_t server;
-
-		CU_ASSERT_TRUE(fixture_open(&f, posix));
-		server = fixture_server(&f);
-		CU_ASSERT_EQUAL(kill(f.pid, SIGTERM), 0);
-		(void)kill(server, SIGTERM); /* it may have ended by now */
-		CU_ASSERT_EQUAL(status_of_end(&f), 0);
-		CU_ASSERT_TRUE(fixture_log_has(&f, "remain for the next start"));
-		CU_ASSERT_FALSE(fixture_log_has(&f, "was killed"));
-		fixture_close(&f);
-	}
-}
-
-static void second_signal_does_not_wait(void)
-{
-	struct fixture f;
-
-	CU_ASSERT_TRUE(fixture_open(&f, posix));
-	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGSTOP), 0);
-	CU_ASSERT_EQUAL(kill(f.pid, SIGTERM), 0);
-	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS);
-	     access(f.socket, F_OK) == 0 && clock_pause(until);)
-		;
-	CU_ASSERT_EQUAL(kill(f.pid, SIGTERM), 0);
-	CU_ASSERT_EQUAL(status_of_end(&f), 1);
 	fixture_close(&f);
 }
 
@@ -491,8 +457,6 @@ CU_TestInfo test_supervisor[] = {
 	{"damage while running leads to a new segment",
 	 damage_while_running_leads_to_a_new_segment},
 	{"server that is told to stop ends all", server_that_is_told_to_stop_ends_all},
-	{"signal to both is one orderly stop", signal_to_both_is_one_orderly_stop},
-	{"second signal does not wait", second_signal_does_not_wait},
 	{"service manager hears one voice", service_manager_hears_one_voice},
 	{"without a supervisor there is one process", without_a_supervisor_there_is_one_process},
 	CU_TEST_INFO_NULL,

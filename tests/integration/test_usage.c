@@ -3,6 +3,7 @@
 #include "tests/integration/fixture.h"
 
 #include <CUnit/CUnit.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -18,6 +19,9 @@ struct bad_config {
 	const char *says; /* and that it has to say */
 };
 
+#define PATH_20 "/2345678901234567890"
+#define PATH_100 PATH_20 PATH_20 PATH_20 PATH_20 PATH_20
+
 static const struct bad_config bad_configs[] = {
 	{"[segment]\ncolour = red\n", 2, "no such key"},
 	{"\n[nonsense]\n", 2, "no such section"},
@@ -28,7 +32,7 @@ static const struct bad_config bad_configs[] = {
 	{"[segment]\nsize = 0M\n", 2, "zero"},
 	{"[segment]\nsize = 20000000T\n", 2, "address space"},
 	{"[segment]\nsize = 99999999999999999999999G\n", 2, "segment.size"},
-	{"[segment]\nsize = 32T\n", 2, "2^32 frames"},
+	{"[segment]\nsize = 32T\n", 2, "2^32 frames or more; less than 16T would be right"},
 	{"[segment]\nsize = 1M\n", 2, "pageblock"},
 	{"[segment]\nsize = 64M\n\n[zone big]\nsize = 65M\n", 5, "larger than the segment"},
 	{"[segment]\nsize = 64M\n[zone a]\nsize = 40M\n[zone b]\nsize = 40M\n", 6,
@@ -37,12 +41,17 @@ static const struct bad_config bad_configs[] = {
 	{"[segment]\nsize = 64M\n[zone a]\n", 3, "zone a"},
 	{"[segment]\nhugepages = maybe\n", 2, "never|auto|always"},
 	{"[pcp]\nbatch = many\n", 2, "not a number"},
+	{"[pcp]\nbatch = -1\n", 2, "1 to 4096 would be right"},
+	{"[socket]\npath = paged.sock\n", 2, "is not absolute"},
+	{"[socket]\npath = /" PATH_100 "1234567\n", 2, "has 108 bytes; at most 107"},
+	{"[socket]\npath = /" PATH_100 PATH_20 PATH_20 "\n", 2, "has 141 bytes; at most 107"},
+	{"[socket]\ngroup = no such group\n", 2, "there is no group \"no such group\""},
 	{"[pcp]\nbatch = 0\n", 2, "pcp.batch"},
 	{"[pcp]\nbatch = 5000\n", 2, "pcp.batch"},
 	{"[socket]\nmode = 0999\n", 2, "socket.mode"},
 	{"[reclaim]\ndeadline = soon\n", 2, "reclaim.deadline"},
 	{"[segment]\nsize = 64M\n[reclaim]\nmin_free = 60M\n", 4, "half of the segment"},
-	{"[limits]\nqueue = 1\n", 2, "limits.queue"},
+	{"[limits]\nqueue = 1\n", 2, "64K to 1G would be right"},
 	{"size = 64M\n", 1, "before the first section"},
 	{"[segment]\nwhat is this\n", 2, "neither a section nor a key"},
 };
@@ -171,8 +180,18 @@ static void expect_usage(const char *const *argv)
 static void wrong_usage_is_one_line_and_exit_2(void)
 {
 	static const char *const of_paged[][4] = {
-		{"--frobnicate"},     {"-x"}, {"serve"}, {"--config"}, {"--runtime-dir"},
+		{"--frobnicate"},
+		{"-x"},
+		{"serve"},
+		{"--config"},
+		{"--runtime-dir"},
 		{"--foreground=yes"},
+		{"--config="},
+		{"--runtime-dir="},
+		{"--runtime-dir=", "--check-config"},
+		{"--instance="},
+		{"--instance", "a/b"},
+		{"--instance", "a/b", "--check-config"},
 	};
 	static const char *const of_pagectl[][4] = {
 		{NULL},
@@ -191,6 +210,8 @@ static void wrong_usage_is_one_line_and_exit_2(void)
 		{"drain", "--client", "1025"},
 		{"help", "frobnicate"},
 		{"--socket"},
+		{"status", "--socket", ""},
+		{"status", "--runtime-dir", ""},
 	};
 
 	for (size_t i = 0; i < ROWS(of_paged); i++)
@@ -214,6 +235,7 @@ static void help_and_version_are_there(void)
 		CU_ASSERT_EQUAL(program.status, 0);
 		CU_ASSERT_STRING_EQUAL(program.err, "");
 		CU_ASSERT_PTR_NOT_NULL(strstr(program.out, "page"));
+		CU_ASSERT_TRUE(i % 2 || strncmp(program.out, "usage: ", 7) == 0);
 		program_done(&program);
 	}
 }
@@ -243,10 +265,38 @@ static void bad_instance_and_directory_are_told(void)
 
 	fixture_make(&f, "");
 	(void)snprintf(f.instance, sizeof(f.instance), "a/b");
-	CU_ASSERT_EQUAL(fixture_fail(&f), 1);
+	CU_ASSERT_EQUAL(fixture_fail(&f), 2);
 	CU_ASSERT_TRUE(fixture_log_has(&f, "--instance \"a/b\" is no name"));
 	(void)snprintf(f.instance, sizeof(f.instance), "it-none-%d", getpid());
 	CU_ASSERT_EQUAL(fixture_count_segments(&f), 0);
+	fixture_close(&f);
+}
+
+static void as_a_user_of(struct fixture *fixture)
+{
+	(void)setenv("XDG_RUNTIME_DIR", fixture->arg, 1);
+	if (geteuid() == 0 && setuid(65534) < 0)
+		_exit(77);
+}
+
+static void runtime_directory_that_is_not_absolute_is_told(void)
+{
+	char relative[] = "run/user";
+	struct fixture f;
+	int r;
+
+	fixture_make(&f, "");
+	f.by_default = true;
+	f.before_exec = as_a_user_of;
+	f.arg = relative;
+	r = fixture_fail(&f);
+	if (r == 127 || r == 77)
+		fixture_skip("a relative XDG_RUNTIME_DIR", "no other user can run the daemon");
+	else {
+		CU_ASSERT_EQUAL(r, 1);
+		CU_ASSERT_TRUE(fixture_log_has(
+			&f, "XDG_RUNTIME_DIR is \"run/user\"; an absolute path would be right"));
+	}
 	fixture_close(&f);
 }
 
@@ -261,5 +311,7 @@ CU_TestInfo test_usage[] = {
 	{"help and version are there", help_and_version_are_there},
 	{"no daemon is exit 3", no_daemon_is_exit_3},
 	{"bad instance and directory are told", bad_instance_and_directory_are_told},
+	{"runtime directory that is not absolute is told",
+	 runtime_directory_that_is_not_absolute_is_told},
 	CU_TEST_INFO_NULL,
 };

@@ -10,6 +10,7 @@
 #   core purity      ARCHIVE (default: build/dev/daemon/core/libpaged_core.a) needs memory functions,
 #                    paged_panic() and the layout helpers of shm, and nothing else
 #
+# In a tree of git's it looks at files that were added to it, elsewhere at all.
 # Prints each violation as file:line: message, and ends with "N passed, N failed"; exit 1 if any failed.
 # What cannot be run here is "skipped", and said.
 set -u
@@ -32,8 +33,9 @@ case $archive in
 esac
 cd "$root" || exit 1
 
+tracked=
 out=$(mktemp) || exit 1
-trap 'rm -f "$out"' EXIT
+trap 'rm -f "$out" "$tracked"' EXIT
 trap 'exit 1' HUP INT TERM
 passed=0
 failed=0
@@ -50,6 +52,16 @@ report() {
 	fi
 }
 
+# Only what git knows counts, where the tree is one of git's: not what somebody tries out in it.
+if [ "$(git rev-parse --show-toplevel 2>/dev/null)" = "$(pwd -P)" ]; then
+	tracked=$(mktemp) || exit 1
+	git ls-files --cached | sort -u >"$tracked"
+fi
+
+known() {
+	if [ -n "$tracked" ]; then comm -12 - "$tracked"; else cat; fi
+}
+
 # files PATTERN...: the sources with such names, without what is built, generated or test data.
 files() {
 	names=
@@ -60,7 +72,7 @@ files() {
 	# shellcheck disable=SC2086
 	find . \( -path ./.git -o -path ./build -o -path './build-*' -o -path './tests/*/data' \
 		-o -path './tests/*/corpus' -o -path ./third_party \) -prune \
-		-o -type f \( -name '' $names \) -print | sed 's,^\./,,' | sort
+		-o -type f \( -name '' $names \) -print | sed 's,^\./,,' | sort | known
 	set +f
 }
 

@@ -59,6 +59,20 @@ status=$?
 [ $status -eq 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))
 expect "a clean tree passes" "ok   core purity"
 
+# In a tree of git's only what is added counts.
+if command -v git >/dev/null; then
+	cp -r "$top/good" "$top/git"
+	git -C "$top/git" init -q && git -C "$top/git" add .
+	printf 'int x;\n' >"$top/git/hello.c"
+	"$here/run.sh" -C "$top/git" "$top/pure.a" >"$top/out"
+	status=$?
+	[ $status -eq 0 ] || cat "$top/out"
+	[ $status -eq 0 ] && passed=$((passed + 1)) || failed=$((failed + 1))
+	git -C "$top/git" add hello.c
+	"$here/run.sh" -C "$top/git" "$top/pure.a" >"$top/out"
+	expect "an added file counts" 'hello.c:1: no row'
+fi
+
 cp -r "$top/good" "$top/bad"
 cd "$top/bad" || exit 1
 mkdir -p shm daemon/session somewhere examples

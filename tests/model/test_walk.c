@@ -13,7 +13,7 @@
 
 #define NR_FRAMES 8192u
 #define WALKERS 20u
-#define STEPS UINT64_C(100000)
+#define STEPS UINT64_C(400000)
 #define CHECK_EVERY 64u
 
 struct walker {

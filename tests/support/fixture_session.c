@@ -202,6 +202,8 @@ static bool step(struct shell *s, const struct session_event *event)
 	timed.real_ns = s->now_ns;
 	session_step(s->session, &timed, &s->actions);
 	s->n_steps++;
+	/* A claim without a barrier would meet the death of its client. */
+	CU_ASSERT_EQUAL(pool_nr_claims(s->pool.pool) > 0, s->session->steal.purpose != STEAL_NONE);
 	n = s->actions.n;
 	if (n > s->most_actions)
 		s->most_actions = n;
@@ -316,10 +318,7 @@ struct shell_client shell_attach(struct shell *s, const char *name, uint64_t max
 
 uint32_t shell_observe(struct shell *s, uint32_t uid)
 {
-	struct message hello = {.kind = MESSAGE_HELLO,
-				.hello = {.version_min = PROTOCOL_VERSION,
-					  .version_max = PROTOCOL_VERSION,
-					  .flags = HELLO_OBSERVER}};
+	struct message hello = shell_hello(HELLO_OBSERVER);
 	uint32_t conn = shell_connect(s, uid, 1);
 
 	CU_ASSERT_EQUAL_FATAL(shell_ask(s, conn, &hello)->status, 0);
@@ -339,6 +338,16 @@ void shell_kill(struct shell *s, struct shell_client client)
 
 /* --- messages -----------------------------------------------------------------------------------
  */
+
+struct message shell_hello(uint32_t flags)
+{
+	return (struct message){.kind = MESSAGE_HELLO,
+				.hello = {.version_min = PROTOCOL_VERSION,
+					  .version_max = PROTOCOL_VERSION,
+					  .flags = flags,
+					  .max_threads = 4,
+					  .name = "story"}};
+}
 
 uint64_t shell_say(struct shell *s, uint32_t conn, const struct message *message)
 {

@@ -104,6 +104,8 @@ void shell_kill(struct shell *s, struct shell_client client);
 
 /* --- messages --- */
 
+/* A Hello of our version, for four threads, named "story". */
+struct message shell_hello(uint32_t flags);
 /* Sends it with a fresh id, which is returned. */
 uint64_t shell_say(struct shell *s, uint32_t conn, const struct message *message);
 /* The reply to request id on conn, NULL if there is none yet. */

@@ -1,7 +1,7 @@
 /* tests/unit/test_attack_session.c - what a hostile or unlucky client once could do to the others.
  *
- * Each test is an attack that worked: the number in a message that became a shift, the answer that
- * nobody asked for, the crowd that hid somebody else's cache. */
+ * Each test is an attack that worked: the number in a message that became a shift, the table that
+ * one user could fill, the wait that could not end well. */
 #include "tests/support/fixture_session.h"
 
 #include <errno.h>
@@ -113,140 +113,6 @@ static void a_request_beyond_the_own_max_is_no_demand(void)
 	for (uint32_t lane = 0; lane < 8; lane++)
 		(void)shell_alloc_on(s, small, lane, 11, 1000);
 	CU_ASSERT_EQUAL(park_demand(s->session), 1);
-	shell_close(s);
-}
-
-/* --- upcalls -------------------------------------------------------------------------------------
- */
-
-static void an_answer_without_a_question_is_ignored(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0);
-	struct message done = {.kind = MESSAGE_SHRINK_DONE,
-			       .shrink_done = {.cache = 1, .nr_objects = 7, .nr_frames = 9}};
-	struct shm_cache *cache = &pool_caches(s->pool.pool)[0];
-	uint64_t before;
-
-	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
-	(void)shell_refill(s, a, MAGAZINE_HOT, 0);
-	before = s->n_barriers;
-	shell_event(s, &(struct session_event){
-			       .kind = EVENT_UPCALL_DONE, .client = a.id, .message = &done});
-	CU_ASSERT_EQUAL(cache->nr_objects, 0);
-	CU_ASSERT_EQUAL(cache->latency_max_ns, 0);
-	CU_ASSERT_EQUAL(s->n_barriers, before);
-	shell_close(s);
-}
-
-/* Answers every upcall to the client as a cache that always has more and never frees. */
-static void answer_in_vain(struct shell *s, client_id client)
-{
-	const struct message *upcall;
-
-	while ((upcall = shell_next_upcall(s, client)))
-		shell_shrink_done(s, client, upcall, 1000000, upcall->shrink.nr_to_scan, 0);
-}
-
-static void a_crowd_of_caches_hides_nobody(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client crowd[4], honest, victim;
-
-	for (uint32_t i = 0; i < 4; i++) {
-		crowd[i] = shell_attach(s, "crowd", 0);
-		for (uint32_t n = 1; n <= SHRINK_CLIENT_MAX; n++)
-			CU_ASSERT_EQUAL(shell_register(s, crowd[i], n)->status, 0);
-	}
-	honest = shell_attach(s, "honest", 0);
-	victim = shell_attach(s, "victim", 0);
-	CU_ASSERT_EQUAL(shell_register(s, honest, 1)->status, 0);
-	(void)wait_for_frames(s, honest, victim, 10000);
-	for (uint32_t i = 0; i < 4; i++)
-		answer_in_vain(s, crowd[i].id);
-	CU_ASSERT(shell_count_upcalls(s, honest.id) > 0);
-	CU_ASSERT_EQUAL(shell_count_upcalls(s, honest.id), 1);
-	shell_close(s);
-}
-
-/* Strangers whose time is up fill the step in which a run begins. */
-static void a_full_step_does_not_end_a_run(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
-	uint32_t before;
-
-	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
-	(void)wait_for_frames(s, a, b, 10000);
-	for (uint32_t i = 0; i < 40; i++) { /* until a run ended in vain */
-		const struct message *upcall = shell_next_upcall(s, a.id);
-
-		if (!upcall)
-			break;
-		shell_shrink_done(s, a.id, upcall, 0, 0, 0);
-	}
-	CU_ASSERT_FALSE(s->session->reclaim.running);
-	s->limits.handshakes = 0;
-	s->limits.handshake_ns = 50 * MS;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	for (uint32_t i = 0; i < 150; i++)
-		(void)shell_connect(s, SHELL_UID, 5000 + i);
-	before = shell_count_upcalls(s, a.id);
-	pool_caches(s->pool.pool)[0].nr_objects = 100000;
-	s->now_ns += 150 * MS;
-	shell_event(s, &(struct session_event){.kind = EVENT_TICK});
-	CU_ASSERT(shell_count_upcalls(s, a.id) > before);
-	shell_close(s);
-}
-
-/* A cache that answers after each deadline holds every wave up as one that never answers does. */
-static void who_is_always_late_is_left_alone_too(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
-	struct shm_cache *cache = &pool_caches(s->pool.pool)[0];
-	struct upcall *asked = &s->session->upcall[0];
-	uint32_t n_late = 0;
-
-	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
-	(void)wait_for_frames(s, a, b, 10000);
-	for (uint32_t i = 0; i < 100 && cache->state != SHM_CACHE_OPEN; i++) {
-		struct message late = {.id = asked->id, .shrink = {.cache = 1}};
-		uint64_t missed = cache->nr_timeouts;
-
-		if (!asked->active) {
-			shell_advance(s, 10 * MS);
-			continue;
-		}
-		/* Its deadline passes in a step that asks nobody: the answer still fits. */
-		s->session->reclaim.retry_ns = asked->deadline_ns + 20 * MS;
-		s->session->reclaim.running = false;
-		shell_advance(s, asked->deadline_ns + MS - s->now_ns);
-		CU_ASSERT_EQUAL(cache->nr_timeouts, missed + 1);
-		shell_shrink_done(s, a.id, &late, 1000000, 0, 0);
-		CU_ASSERT_EQUAL(cache->nr_objects, 1000000);
-		n_late++;
-	}
-	CU_ASSERT_EQUAL(n_late, 3);
-	CU_ASSERT_EQUAL(cache->state, SHM_CACHE_OPEN);
-	shell_close(s);
-}
-
-/* A server that died between the row of a cache and its count leaves them apart. */
-static void the_number_of_caches_is_counted_again_after_a_crash(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0);
-	struct shm_client *shown = pool_client(s->pool.pool, a.id);
-
-	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
-	CU_ASSERT_EQUAL(shell_register(s, a, 2)->status, 0);
-	shown->nr_caches = 1;
-	shell_restart(s, true);
-	CU_ASSERT_EQUAL(shown->nr_caches, 2);
-	shell_kill(s, a);
-	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++)
-		CU_ASSERT_EQUAL(pool_caches(s->pool.pool)[i].state, SHM_CACHE_FREE);
 	shell_close(s);
 }
 
@@ -385,42 +251,6 @@ static void a_run_that_no_commit_can_make_is_not_waited_for(void)
 	shell_close(s);
 }
 
-/* --- the hung ------------------------------------------------------------------------------------
- */
-
-/* A hung client's cache costs nobody a deadline: the others are asked on. */
-static void a_hung_cache_does_not_hold_the_wave(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client hung = shell_attach(s, "hung", 0), victim = shell_attach(s, "v", 0);
-	struct shell_client honest = shell_attach(s, "honest", 0);
-	uint64_t id, began;
-	pfn_t pfn = (pfn_t)(shell_alloc(s, honest, 0, 0)->result >> 32);
-
-	s->limits.shrink_deadline_ns = SECOND;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	CU_ASSERT_EQUAL(shell_register(s, hung, 1)->status, 0);
-	CU_ASSERT_EQUAL(shell_register(s, honest, 1)->status, 0);
-	id = wait_for_frames(s, honest, victim, 900);
-	began = s->now_ns;
-	while (!shell_reply(s, victim.conn, id) && s->now_ns < began + 2 * SECOND) {
-		const struct message *upcall = shell_next_upcall(s, honest.id);
-
-		if (!upcall) {
-			shell_advance(s, MS);
-			continue;
-		}
-		if (upcall->shrink.nr_to_scan)
-			CU_ASSERT_EQUAL(shell_free(s, honest, pfn, 0)->status, 0);
-		shell_shrink_done(s, honest.id, upcall, 1000000, upcall->shrink.nr_to_scan,
-				  upcall->shrink.nr_to_scan ? 1 : 0);
-	}
-	CU_ASSERT_PTR_NOT_NULL_FATAL(shell_reply(s, victim.conn, id));
-	CU_ASSERT_EQUAL(shell_reply(s, victim.conn, id)->status, 0);
-	CU_ASSERT(s->now_ns - began < 200 * MS);
-	shell_close(s);
-}
-
 CU_TestInfo test_attack_session[] = {
 	{"what can never be granted is refused though others wait",
 	 what_can_never_be_granted_is_refused_though_others_wait},
@@ -428,12 +258,6 @@ CU_TestInfo test_attack_session[] = {
 	 a_repeated_alloc_is_answered_though_others_wait},
 	{"a repeated Free brings nothing back", a_repeated_free_brings_nothing_back},
 	{"a request beyond the own max is no demand", a_request_beyond_the_own_max_is_no_demand},
-	{"an answer without a question is ignored", an_answer_without_a_question_is_ignored},
-	{"a crowd of caches hides nobody", a_crowd_of_caches_hides_nobody},
-	{"a full step does not end a run", a_full_step_does_not_end_a_run},
-	{"who is always late is left alone too", who_is_always_late_is_left_alone_too},
-	{"the number of caches is counted again after a crash",
-	 the_number_of_caches_is_counted_again_after_a_crash},
 	{"who hangs up and comes again does not fill the client table",
 	 who_hangs_up_and_comes_again_does_not_fill_the_client_table},
 	{"a liar found while it waits ends in the same step",
@@ -446,6 +270,5 @@ CU_TestInfo test_attack_session[] = {
 	 a_block_that_cannot_be_made_is_refused_at_once},
 	{"a run that no commit can make is not waited for",
 	 a_run_that_no_commit_can_make_is_not_waited_for},
-	{"a hung cache does not hold the wave", a_hung_cache_does_not_hold_the_wave},
 	CU_TEST_INFO_NULL,
 };

@@ -63,6 +63,14 @@ static struct fixture *read_text(const char *text)
 	return fixture;
 }
 
+static struct fixture *read_good(const char *text)
+{
+	struct fixture *fixture = read_text(text);
+
+	CU_ASSERT_EQUAL(fixture->errors.n, 0);
+	return fixture;
+}
+
 /* Reading text gives exactly one error, with "paged.conf:<line>:" and each of the words in it. */
 static void expect_error(const char *text, uint32_t line, const char *what, const char *right)
 {
@@ -147,12 +155,29 @@ static void sizes_that_make_no_sense_are_errors_with_their_line(void)
 static void numbers_choices_and_modes_are_checked(void)
 {
 	expect_error("[pcp]\nbatch = 0\n", 2, "pcp.batch", "1 to 4096");
-	expect_error("[pcp]\nbatch = many\n", 2, "is not a number", "would be right");
-	expect_error("[pcp]\nbusy_poll = 3 days\n", 2, "is not a time", "us would be right");
-	expect_error("[reclaim]\ndeadline = 18446744073709551615s\n", 2, "out of range", "ms");
+	expect_error("[pcp]\nbatch = -1\n", 2, "is not a number", "1 to 4096 would be right");
+	expect_error("[pcp]\nbusy_poll = 3 days\n", 2, "is not a time",
+		     "0us to 10ms would be right");
+	expect_error("[reclaim]\ndeadline = 18446744073709551615s\n", 2, "out of range",
+		     "1ms to 600s would be right");
+	expect_error("[limits]\nqueue = 2G\n", 2, "out of range", "64K to 1G would be right");
 	expect_error("[segment]\nbacking = disk\n", 2, "segment.backing", "auto|posix|memfd");
 	expect_error("[socket]\nmode = 999\n", 2, "octal", "0660");
 	expect_error("[socket]\nmode = 7777\n", 2, "out of range", "0777");
+}
+
+static void paths_are_absolute_and_fit_into_a_socket(void)
+{
+	char path[128] = "/", text[320];
+
+	expect_error("[socket]\npath = x.sock\n", 2, "is not absolute", "begins with /");
+	memset(path + 1, 'x', 106);
+	(void)snprintf(text, sizeof(text), "[socket]\npath = %s\n", path);
+	fixture_free(read_good(text));
+	(void)snprintf(text, sizeof(text), "[socket]\npath = %sx\n", path);
+	expect_error(text, 2, "has 108 bytes", "at most 107");
+	(void)snprintf(text, sizeof(text), "[socket]\npath = %s%s\n", path, path + 70);
+	expect_error(text, 2, "has 144 bytes", "at most 107");
 }
 
 static void keys_without_effect_yet_are_refused_and_not_swallowed(void)
@@ -271,6 +296,13 @@ static void the_segment_is_whole_pageblocks_of_a_share_of_the_machine(void)
 	(void)config_segment_bytes(&fixture->config, GIB, &fixture->errors);
 	CU_ASSERT_EQUAL(fixture->errors.n, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], "2^32 frames"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], "less than 16T would be right"));
+	fixture_free(fixture);
+
+	fixture = read_good("[segment]\nsize = 16777215M\n");
+	CU_ASSERT_EQUAL(config_segment_bytes(&fixture->config, GIB, &fixture->errors),
+			16384 * GIB - (2 << 20));
+	CU_ASSERT_EQUAL(fixture->errors.n, 0);
 	fixture_free(fixture);
 }
 
@@ -339,6 +371,7 @@ CU_TestInfo test_config[] = {
 	{"sizes_that_make_no_sense_are_errors_with_their_line",
 	 sizes_that_make_no_sense_are_errors_with_their_line},
 	{"numbers_choices_and_modes_are_checked", numbers_choices_and_modes_are_checked},
+	{"paths_are_absolute_and_fit_into_a_socket", paths_are_absolute_and_fit_into_a_socket},
 	{"keys_without_effect_yet_are_refused_and_not_swallowed",
 	 keys_without_effect_yet_are_refused_and_not_swallowed},
 	{"all_errors_are_told_and_a_flood_of_them_is_bounded",

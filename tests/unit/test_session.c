@@ -1,4 +1,4 @@
-/* tests/unit/test_session.c - daemon/session: connections, clients, requests and who may send them.
+/* tests/unit/test_session.c - daemon/session: requests, who may send them, and the end of clients.
  */
 #include "tests/support/fixture_session.h"
 
@@ -7,229 +7,9 @@
 
 #define NR_FRAMES 4096u
 
-static struct message hello_of(uint32_t flags)
-{
-	return (struct message){.kind = MESSAGE_HELLO,
-				.hello = {.version_min = PROTOCOL_VERSION,
-					  .version_max = PROTOCOL_VERSION,
-					  .flags = flags,
-					  .max_threads = 4,
-					  .name = "story"}};
-}
-
-static const struct message alloc_one = {.kind = MESSAGE_ALLOC,
-					 .alloc = {.lane = 1, .seq = 1, .timeout_ms = 1000}};
-
 static enum connection_state state_of(const struct shell *s, uint32_t conn)
 {
 	return s->session->connection[conn].state;
-}
-
-/* --- Hello --- */
-
-static void a_hello_is_answered_with_id_token_and_descriptors(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	uint32_t conn = shell_connect(s, SHELL_UID, 42);
-	struct message hello = hello_of(0);
-	const struct message_reply *reply = shell_ask(s, conn, &hello);
-	const struct shm_client *shown;
-
-	CU_ASSERT_EQUAL(reply->status, 0);
-	CU_ASSERT_EQUAL(reply->version, PROTOCOL_VERSION);
-	CU_ASSERT_EQUAL(reply->max_threads, 4);
-	CU_ASSERT_EQUAL(reply->token[0], reply->client);
-	CU_ASSERT_EQUAL(reply->token[1], 77);
-	CU_ASSERT_EQUAL(s->reply[0].fds, FDS_CLIENT);
-	CU_ASSERT_FALSE(s->reply[0].read_only);
-	shown = pool_client(s->pool.pool, reply->client);
-	CU_ASSERT_EQUAL(shown->state, SHM_CLIENT_ATTACHED);
-	CU_ASSERT_EQUAL(shown->pid, 42);
-	CU_ASSERT_EQUAL(shown->uid, SHELL_UID);
-	CU_ASSERT_STRING_EQUAL(shown->name, "story");
-	shell_close(s);
-}
-
-static void a_hello_without_a_number_of_threads_gets_the_most(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct message hello = hello_of(0);
-
-	hello.hello.max_threads = 0;
-	CU_ASSERT_EQUAL(shell_ask(s, shell_connect(s, SHELL_UID, 1), &hello)->max_threads,
-			SHM_MAX_THREADS);
-	shell_close(s);
-}
-
-static void an_observer_gets_meta_and_no_client(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	uint32_t conn = shell_observe(s, SHELL_UID);
-
-	CU_ASSERT_EQUAL(s->reply[0].fds, FDS_OBSERVER);
-	CU_ASSERT_EQUAL(s->reply[0].reply.client, 0);
-	CU_ASSERT_EQUAL(s->session->nr_clients, 0);
-	CU_ASSERT_EQUAL(shell_ask(s, conn, &alloc_one)->status, -EPERM);
-	CU_ASSERT(s->open[conn]);
-	shell_close(s);
-}
-
-static void a_second_hello_is_refused_and_harmless(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0);
-	struct message hello = hello_of(0), resume = {.kind = MESSAGE_RESUME};
-
-	CU_ASSERT_EQUAL(shell_ask(s, a.conn, &hello)->status, -EALREADY);
-	CU_ASSERT_EQUAL(shell_ask(s, a.conn, &resume)->status, -EALREADY);
-	CU_ASSERT_EQUAL(s->session->nr_clients, 1);
-	CU_ASSERT_EQUAL(shell_ask(s, a.conn, &alloc_one)->status, 0);
-	shell_close(s);
-}
-
-static void a_request_before_hello_ends_the_connection(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-
-	for (uint32_t kind = 0; kind < MESSAGE_NR_KINDS; kind++) {
-		uint32_t conn = shell_connect(s, SHELL_UID, 1);
-		struct message message = {.kind = (enum message_kind)kind};
-
-		if (kind == MESSAGE_HELLO || kind == MESSAGE_RESUME)
-			continue;
-		CU_ASSERT_EQUAL(shell_ask(s, conn, &message)->status, -EPROTO);
-		CU_ASSERT_FALSE(s->open[conn]);
-	}
-	shell_close(s);
-}
-
-static void versions_that_do_not_meet_are_refused_with_ours(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct message hello = hello_of(0);
-	const struct message_reply *reply;
-	uint32_t conn;
-
-	hello.hello.version_min = PROTOCOL_VERSION + 1;
-	hello.hello.version_max = PROTOCOL_VERSION + 5;
-	conn = shell_connect(s, SHELL_UID, 1);
-	reply = shell_ask(s, conn, &hello);
-	CU_ASSERT_EQUAL(reply->status, -EPROTONOSUPPORT);
-	CU_ASSERT_STRING_EQUAL(reply->text, "versions 2 to 6 are not spoken here, only 1 to 1");
-	CU_ASSERT_FALSE(s->open[conn]);
-	hello.hello.version_min = 0;
-	hello.hello.version_max = 0;
-	CU_ASSERT_EQUAL(shell_ask(s, shell_connect(s, SHELL_UID, 1), &hello)->status,
-			-EPROTONOSUPPORT);
-	hello.hello.version_max = UINT32_MAX;
-	CU_ASSERT_EQUAL(shell_ask(s, shell_connect(s, SHELL_UID, 1), &hello)->status, 0);
-	shell_close(s);
-}
-
-static void what_a_hello_asks_for_must_be_possible(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct message hello = hello_of(1u << 9);
-
-	CU_ASSERT_EQUAL(shell_ask(s, shell_connect(s, SHELL_UID, 1), &hello)->status, -EINVAL);
-	hello = hello_of(0);
-	hello.hello.max_threads = SHM_MAX_THREADS + 1;
-	CU_ASSERT_EQUAL(shell_ask(s, shell_connect(s, SHELL_UID, 1), &hello)->status, -EINVAL);
-	CU_ASSERT_EQUAL(s->session->nr_clients, 0);
-	CU_ASSERT_EQUAL(s->session->nr_connections, 0);
-	shell_close(s);
-}
-
-static void a_client_that_cannot_be_set_up_is_told_why(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct message hello = hello_of(0);
-	const struct message_reply *reply;
-	uint32_t conn = shell_connect(s, SHELL_UID, 1);
-
-	s->prepare_status = -ENOMEM;
-	reply = shell_ask(s, conn, &hello);
-	CU_ASSERT_EQUAL(reply->status, -ENOMEM);
-	CU_ASSERT_STRING_EQUAL(reply->text, "the client could not be set up: no memory");
-	CU_ASSERT_FALSE(s->open[conn]);
-	s->prepare_status = 0;
-	CU_ASSERT_EQUAL(shell_attach(s, "next", 0).id, 1);
-	shell_close(s);
-}
-
-/* --- limits --- */
-
-static void no_user_has_more_connections_than_allowed(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	uint32_t conn;
-
-	s->limits.connections = 2;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	(void)shell_attach(s, "a", 0);
-	(void)shell_attach(s, "b", 0);
-	conn = shell_connect(s, SHELL_UID, 1);
-	CU_ASSERT_FALSE(s->open[conn]);
-	CU_ASSERT_EQUAL(shell_reply(s, conn, 0)->status, -EUSERS);
-	CU_ASSERT_PTR_NOT_NULL(strstr(shell_reply(s, conn, 0)->text, "user 1000 has 2"));
-	CU_ASSERT(s->open[shell_connect(s, SHELL_UID + 1, 1)]);
-	CU_ASSERT_EQUAL(fixture_pool_counter(&s->pool, COUNTER_connections_refused), 1);
-	shell_hang_up(s, 0);
-	CU_ASSERT(s->open[shell_connect(s, SHELL_UID, 1)]);
-	shell_close(s);
-}
-
-static void handshakes_are_limited_and_end_by_their_deadline(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	uint32_t first = 0, conn;
-
-	s->limits.handshakes = 3;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	for (uint32_t i = 0; i < 3; i++) {
-		conn = shell_connect(s, SHELL_UID, 1);
-		first = i ? first : conn;
-		CU_ASSERT(s->open[conn]);
-	}
-	conn = shell_connect(s, SHELL_UID, 1);
-	CU_ASSERT_FALSE(s->open[conn]);
-	CU_ASSERT_EQUAL(shell_reply(s, conn, 0)->status, -EAGAIN);
-	shell_advance(s, SECOND + 300 * MS);
-	CU_ASSERT_FALSE(s->open[first]);
-	CU_ASSERT_EQUAL(shell_reply(s, first, 0)->status, -ETIMEDOUT);
-	CU_ASSERT_EQUAL(s->session->nr_handshakes, 0);
-	CU_ASSERT(s->open[shell_connect(s, SHELL_UID, 1)]);
-	shell_close(s);
-}
-
-static void hundreds_of_handshakes_expire_without_flooding_a_step(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-
-	s->limits.handshakes = 0;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	for (uint32_t i = 0; i < 1500; i++)
-		CU_ASSERT(s->open[shell_connect(s, i, 1)]);
-	shell_advance(s, 10 * SECOND);
-	CU_ASSERT_EQUAL(s->session->nr_handshakes, 0);
-	CU_ASSERT_EQUAL(s->session->nr_connections, 0);
-	shell_close(s);
-}
-
-static void a_reload_keeps_the_limit_that_the_client_gave_itself(void)
-{
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 100);
-
-	CU_ASSERT_EQUAL(pool_client(s->pool.pool, a.id)->max, 100);
-	s->limits.client_max_frames = 500;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	CU_ASSERT_EQUAL(pool_client(s->pool.pool, a.id)->max, 100);
-	s->limits.client_max_frames = 50;
-	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
-	CU_ASSERT_EQUAL(pool_client(s->pool.pool, a.id)->max, 50);
-	CU_ASSERT_EQUAL(pool_client(s->pool.pool, shell_attach(s, "b", 0).id)->max, 50);
-	shell_close(s);
 }
 
 /* --- requests --- */
@@ -321,7 +101,7 @@ static void heads_without_memory_are_an_error_of_that_request(void)
 static void a_read_only_client_may_import_and_not_allocate(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
-	struct message hello = hello_of(HELLO_READ_ONLY);
+	struct message hello = shell_hello(HELLO_READ_ONLY);
 	struct shell_client a = shell_attach(s, "a", 0), b = {.conn = 0};
 	struct message message;
 	uint64_t handle;
@@ -541,24 +321,6 @@ static void the_tick_comes_once_a_second(void)
 }
 
 CU_TestInfo test_session[] = {
-	{"a Hello is answered with id, token and descriptors",
-	 a_hello_is_answered_with_id_token_and_descriptors},
-	{"a Hello without a number of threads gets the most",
-	 a_hello_without_a_number_of_threads_gets_the_most},
-	{"an observer gets META and no client", an_observer_gets_meta_and_no_client},
-	{"a second Hello is refused and harmless", a_second_hello_is_refused_and_harmless},
-	{"a request before Hello ends the connection", a_request_before_hello_ends_the_connection},
-	{"versions that do not meet are refused with ours",
-	 versions_that_do_not_meet_are_refused_with_ours},
-	{"what a Hello asks for must be possible", what_a_hello_asks_for_must_be_possible},
-	{"a client that cannot be set up is told why", a_client_that_cannot_be_set_up_is_told_why},
-	{"no user has more connections than allowed", no_user_has_more_connections_than_allowed},
-	{"handshakes are limited and end by their deadline",
-	 handshakes_are_limited_and_end_by_their_deadline},
-	{"hundreds of handshakes expire without flooding a step",
-	 hundreds_of_handshakes_expire_without_flooding_a_step},
-	{"a reload keeps the limit that the client gave itself",
-	 a_reload_keeps_the_limit_that_the_client_gave_itself},
 	{"malformed bytes end their connection and not their client",
 	 malformed_bytes_end_their_connection_and_not_their_client},
 	{"kinds that no client sends are refused", kinds_that_no_client_sends_are_refused},

@@ -102,6 +102,11 @@ static void the_magazines_of_one_thread_are_claimed_up_to_a_number(void)
 	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, UINT32_MAX, 15), 0);
 	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, 77, 0, 15), 0);
 	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 0, 0), 0);
+	/* In the middle of a pop of an empty one there is nothing either. */
+	(void)fixture_pool_steal(&f.pool, f.a, 0, MAGAZINE_ORDER_1, UINT64_MAX);
+	--*fixture_pool_bottom(&f.pool, f.a, 0, MAGAZINE_ORDER_1);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 0, 15), 0);
+	CU_ASSERT_EQUAL(pool_claim_thread(f.pool.pool, f.a, 0, UINT64_MAX), 0);
 	CU_ASSERT_EQUAL(pool_nr_claims(f.pool.pool), 0);
 	teardown(&f);
 }
