@@ -9,7 +9,6 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(PAGED_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 option(PAGED_FUZZ "build the libFuzzer targets (clang)" OFF)
 option(PAGED_COVERAGE "build with gcov counters" OFF)
-option(PAGED_FAULT_SEAM "let tests replace the results of calls" ON)
 
 add_library(paged_options INTERFACE)
 target_include_directories(paged_options INTERFACE ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include)
