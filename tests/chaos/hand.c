@@ -5,7 +5,7 @@
 #include <string.h>
 
 #define BULK 24u
-#define PAIRS 2000u
+#define PAIRS 10000u
 #define BURST 32u /* operations between two breaths: the machine belongs to others too */
 #define BREATH_MS 3u
 #define FLUSHES 64u /* slow calls at rest, each of which moves what the library deferred */

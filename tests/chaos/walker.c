@@ -181,6 +181,24 @@ static void look_at(struct look *look, const struct claim *claim)
 			walker->page_size, claim, "at rest");
 }
 
+/* An honest client gives back only what it got: a frame that the daemon refused was another's by
+ * then. So a frame that was doubled for some nanoseconds is noticed too. */
+static void look_at_refused(struct look *look)
+{
+	const struct shm_client *shown;
+
+	if (look->client < 1 || look->client > SHM_MAX_CLIENTS)
+		return;
+	shown = shm_view_client(&look->walker->view, look->client);
+	if (shm_load(&shown->nr_bad_free) == 0 && shm_load(&shown->nr_hostile) == 0)
+		return;
+	look->walk.doubled += shown->nr_bad_free + shown->nr_hostile;
+	(void)fprintf(stderr,
+		      "chaos: of client %u (id %u) %llu frees were refused, %llu lies noted\n",
+		      look->number, look->client, (unsigned long long)shown->nr_bad_free,
+		      (unsigned long long)shown->nr_hostile);
+}
+
 static void look_at_keeper(struct look *look)
 {
 	const struct keeper *keeper = &look->board->keeper[look->number];
@@ -219,6 +237,7 @@ struct walk walker_walk(struct walker *walker, struct board *board)
 	walker->n_claims = 0;
 	for (look.number = 0; look.number < CHAOS_KEEPERS; look.number++) {
 		look.client = board->keeper[look.number].client_id;
+		look_at_refused(&look);
 		look_at_keeper(&look);
 	}
 	for (look.number = 0; look.number < CHAOS_KEEPERS; look.number++) {

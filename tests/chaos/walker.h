@@ -6,7 +6,8 @@
  *   - no frame is claimed twice, but a shared one by several with the same generation;
  *   - a claimed block is OWNED by its keeper, head and order, or SHARED with its generation;
  *   - a block OWNED by a keeper is claimed by it (else it is lost as long as the keeper lives);
- *   - each claimed frame holds its tag. */
+ *   - each claimed frame holds its tag;
+ *   - the daemon has refused no free of a keeper, and found no lie in its magazines. */
 #ifndef TESTS_CHAOS_WALKER_H
 #define TESTS_CHAOS_WALKER_H
 #include "shm/view.h"

@@ -64,6 +64,17 @@ static size_t body_bytes(enum message_kind kind)
 	return bytes[kind];
 }
 
+static bool shrink_done_is_equal(const struct message *a, const struct message *b)
+{
+	return a->shrink_done.cache == b->shrink_done.cache &&
+	       a->shrink_done.stopped == b->shrink_done.stopped &&
+	       a->shrink_done.nr_objects == b->shrink_done.nr_objects &&
+	       a->shrink_done.nr_scanned == b->shrink_done.nr_scanned &&
+	       a->shrink_done.nr_freed == b->shrink_done.nr_freed &&
+	       a->shrink_done.nr_frames == b->shrink_done.nr_frames &&
+	       a->shrink_done.thread == b->shrink_done.thread;
+}
+
 /* Field by field where a struct has padding or a string, else as bytes. */
 static bool message_is_equal(const struct message *a, const struct message *b)
 {
@@ -91,13 +102,7 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 		       a->cache_register.rebuild_ns == b->cache_register.rebuild_ns &&
 		       !strcmp(a->cache_register.name, b->cache_register.name);
 	case MESSAGE_SHRINK_DONE:
-		return a->shrink_done.cache == b->shrink_done.cache &&
-		       a->shrink_done.stopped == b->shrink_done.stopped &&
-		       a->shrink_done.nr_objects == b->shrink_done.nr_objects &&
-		       a->shrink_done.nr_scanned == b->shrink_done.nr_scanned &&
-		       a->shrink_done.nr_freed == b->shrink_done.nr_freed &&
-		       a->shrink_done.nr_frames == b->shrink_done.nr_frames &&
-		       a->shrink_done.thread == b->shrink_done.thread;
+		return shrink_done_is_equal(a, b);
 	case MESSAGE_SHARE:
 		return a->share.lane == b->share.lane && a->share.seq == b->share.seq &&
 		       a->share.pfn == b->share.pfn && a->share.to_client == b->share.to_client;
