@@ -81,41 +81,44 @@ int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 	return 0;
 }
 
-static int socket_send_header(int fd, const struct message *message, struct msghdr *header)
+/* With the control message of control_bytes, 0 for none. */
+static int socket_send_with(int fd, const struct message *message, void *control,
+			    size_t control_bytes)
 {
 	uint8_t buffer[CLIENT_REQUEST_BYTES];
 	struct iovec part = {.iov_base = buffer};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = control,
+				.msg_controllen = control_bytes};
 	int r;
 
 	r = codec_encode(message, buffer, sizeof(buffer), &part.iov_len);
 	if (r < 0)
 		return r;
-	header->msg_iov = &part;
-	header->msg_iovlen = 1;
 	do {
-		r = sendmsg(fd, header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
+		r = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
 	} while (r == -EINTR);
 	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
 }
 
 int socket_send(int fd, const struct message *message)
 {
-	struct msghdr header = {0};
-
-	return socket_send_header(fd, message, &header);
+	return socket_send_with(fd, message, NULL, 0);
 }
 
 int socket_send_fd(int fd, const struct message *message, int passed_fd)
 {
-	_Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
-	struct msghdr header = {.msg_control = control, .msg_controllen = sizeof(control)};
-	struct cmsghdr *c = CMSG_FIRSTHDR(&header);
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = {.bytes = {0}};
 
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(sizeof(passed_fd));
-	memcpy(CMSG_DATA(c), &passed_fd, sizeof(passed_fd));
-	return socket_send_header(fd, message, &header);
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(passed_fd));
+	memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
+	return socket_send_with(fd, message, &control, sizeof(control));
 }
 
 /* Takes the descriptors out of a received header; closes those that nobody wants. */
