@@ -14,14 +14,20 @@ struct stack {
 	uint64_t *frame[HOLDER_MAX];
 };
 
-static uint64_t count(void *arg)
+static uint64_t held(struct stack *stack)
 {
-	struct stack *stack = arg;
 	uint64_t n;
 
 	(void)pthread_mutex_lock(&stack->lock);
 	n = stack->n;
 	(void)pthread_mutex_unlock(&stack->lock);
+	return n;
+}
+
+static uint64_t count(void *arg)
+{
+	uint64_t n = held(arg);
+
 	return n ? n : PAGECLIENT_SHRINK_EMPTY;
 }
 
@@ -36,12 +42,10 @@ static void free_some(struct stack *stack, uint64_t n)
 static int scan(void *arg, struct pageclient_scan *scan)
 {
 	struct stack *stack = arg;
-	uint64_t before = count(arg);
+	uint64_t before = held(stack);
 
 	while (stack->hangs)
 		(void)pause();
-	if (before == PAGECLIENT_SHRINK_EMPTY)
-		before = 0;
 	free_some(stack, scan->nr_to_scan);
 	scan->nr_freed = before < scan->nr_to_scan ? before : scan->nr_to_scan;
 	return 0;
@@ -118,7 +122,7 @@ static int hold(int fd, void *arg)
 	CHILD_CHECK(pageclient_open(&options, &stack->client) == 0);
 	open_cache(stack, holder);
 	fill(stack, holder->n_frames);
-	CHILD_CHECK(child_say(fd, stack->n));
+	CHILD_CHECK(child_say(fd, held(stack)));
 	obey(stack, fd);
 	if (holder->kind == HOLDER_HANGS)
 		return 0; /* its thread would keep close() for ever */
