@@ -70,12 +70,15 @@ int act_check(struct pagectl *ctl)
 	return r;
 }
 
-int act_drain(struct pagectl *ctl)
+/* Asks for frames to come back and says how many did. asked is shown in JSON under its name; for
+ * people it reads
+ * "<done> N frames (M MiB)<tail>". */
+static int bring_back(struct pagectl *ctl, struct message *request, const char *name,
+		      uint64_t asked, const char *done, const char *tail)
 {
-	struct message request = {.kind = MESSAGE_DRAIN, .drain = {.client = ctl->client}};
 	struct message_reply reply;
 	uint64_t bytes;
-	int r = call(ctl, &request, &reply);
+	int r = call(ctl, request, &reply);
 
 	if (r != PAGECTL_OK)
 		return r;
@@ -85,36 +88,28 @@ int act_drain(struct pagectl *ctl)
 	if (ctl->want_json) {
 		json_t *root = json_new();
 
-		json_put_number(root, "client", ctl->client);
+		json_put_number(root, name, asked);
 		json_put_number(root, "frames", reply.count);
 		json_put_number(root, "bytes", bytes);
 		return json_print(root);
 	}
-	printf("drained %llu frames (%s)\n", (unsigned long long)reply.count, human_size(bytes).s);
+	printf("%s %llu frames (%s)%s\n", done, (unsigned long long)reply.count,
+	       human_size(bytes).s, tail);
 	return PAGECTL_OK;
+}
+
+int act_drain(struct pagectl *ctl)
+{
+	struct message request = {.kind = MESSAGE_DRAIN, .drain = {.client = ctl->client}};
+
+	return bring_back(ctl, &request, "client", ctl->client, "drained", "");
 }
 
 int act_reclaim(struct pagectl *ctl)
 {
 	struct message request = {.kind = MESSAGE_RECLAIM, .reclaim = {.nr_frames = ctl->n_frames}};
-	struct message_reply reply;
-	uint64_t bytes;
-	int r = call(ctl, &request, &reply);
+	char tail[64];
 
-	if (r != PAGECTL_OK)
-		return r;
-	if (reply.status < 0)
-		return refused(ctl, &reply);
-	bytes = reply.count << ctl->view.header->page_shift;
-	if (ctl->want_json) {
-		json_t *root = json_new();
-
-		json_put_number(root, "wanted", ctl->n_frames);
-		json_put_number(root, "frames", reply.count);
-		json_put_number(root, "bytes", bytes);
-		return json_print(root);
-	}
-	printf("reclaimed %llu frames (%s), %llu wanted\n", (unsigned long long)reply.count,
-	       human_size(bytes).s, (unsigned long long)ctl->n_frames);
-	return PAGECTL_OK;
+	(void)snprintf(tail, sizeof(tail), ", %llu wanted", (unsigned long long)ctl->n_frames);
+	return bring_back(ctl, &request, "wanted", ctl->n_frames, "reclaimed", tail);
 }

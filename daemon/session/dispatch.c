@@ -91,35 +91,31 @@ static uint64_t deadline(const struct session *session, uint32_t timeout_ms)
 	       bits_min((uint64_t)timeout_ms * 1000000, session->limits.alloc_timeout_max_ns);
 }
 
-static void do_refill(const struct request *req)
+/* The request is answered, refused or parked; which of the two it is is filled in by the caller. */
+static void park(const struct request *req, struct parked *request, uint32_t timeout_ms)
 {
-	const struct message_pcp_refill *refill = &req->message->pcp_refill;
-
 	if (refuse_reader(req))
 		return;
-	park_request(req->session,
-		     &(struct parked){.conn = req->conn,
-				      .client = req->client,
-				      .id = req->message->id,
-				      .since_ns = req->session->now_ns,
-				      .deadline_ns = deadline(req->session, refill->timeout_ms),
-				      .refill = *refill});
+	request->conn = req->conn;
+	request->client = req->client;
+	request->id = req->message->id;
+	request->since_ns = req->session->now_ns;
+	request->deadline_ns = deadline(req->session, timeout_ms);
+	park_request(req->session, request);
+}
+
+static void do_refill(const struct request *req)
+{
+	struct parked request = {.refill = req->message->pcp_refill};
+
+	park(req, &request, request.refill.timeout_ms);
 }
 
 static void do_alloc(const struct request *req)
 {
-	const struct message_alloc *alloc = &req->message->alloc;
+	struct parked request = {.is_alloc = true, .alloc = req->message->alloc};
 
-	if (refuse_reader(req))
-		return;
-	park_request(req->session,
-		     &(struct parked){.conn = req->conn,
-				      .client = req->client,
-				      .id = req->message->id,
-				      .since_ns = req->session->now_ns,
-				      .deadline_ns = deadline(req->session, alloc->timeout_ms),
-				      .is_alloc = true,
-				      .alloc = *alloc});
+	park(req, &request, request.alloc.timeout_ms);
 }
 
 static void do_pcp_drain(const struct request *req)
