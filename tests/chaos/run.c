@@ -58,10 +58,14 @@ void run_attend(struct run *run, uint32_t ms)
 {
 	struct pollfd pollfd = {.fd = run->signal_fd, .events = POLLIN};
 	struct signalfd_siginfo info;
+	uint64_t due = chaos_now_ns() + ms * MS, now;
 
 	if (poll(&pollfd, 1, (int)ms) == 1 &&
 	    read(run->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
 		run->interrupted |= info.ssi_signo != SIGCHLD;
+	now = chaos_now_ns();
+	if (now > due && now - due > run->tally.late_ns)
+		run->tally.late_ns = now - due;
 	cast_reap(&run->cast);
 	reap_supervisor(run);
 }

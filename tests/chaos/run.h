@@ -33,6 +33,7 @@ struct tally {
 	uint64_t lost;
 	uint64_t doubled;
 	uint64_t claimed; /* at the last rest */
+	uint64_t late_ns; /* the longest that main itself waited for a processor */
 };
 
 struct run {
