@@ -53,8 +53,8 @@ struct zone_count {
 	uint32_t blocks[ORDER_COUNT][MIGRATE_TYPES]; /* FREE and not ISOLATED */
 };
 
-static int count_head(struct audit *audit, const struct shm_zone *zone, pfn_t pfn,
-		      struct page_word word, struct zone_count *count)
+static int count_head(struct audit *audit, pfn_t pfn, struct page_word word,
+		      struct zone_count *count)
 {
 	uint64_t frames = UINT64_C(1) << word.order;
 	enum migratetype type = buddy_type(&audit->pool->buddy, pfn);
@@ -89,7 +89,6 @@ static int count_head(struct audit *audit, const struct shm_zone *zone, pfn_t pf
 	case PAGE_NR_STATES:
 		break;
 	}
-	(void)zone;
 	return broken(audit, "I4: the walk meets a word that is no head", ", pfn ", pfn);
 }
 
@@ -138,7 +137,7 @@ static int check_zone(struct audit *audit, uint32_t z)
 		    (uint64_t)pfn + (1u << word.order) > zone->end_pfn)
 			return broken(audit, "I4: heads do not tile the zone", ", pfn ", pfn);
 		PAGED_DEBUG_CHECK(page_head(buddy->map, pfn) == pfn);
-		r = count_head(audit, zone, pfn, word, &count);
+		r = count_head(audit, pfn, word, &count);
 		pfn += 1u << word.order;
 	}
 	for (order_t order = 0; order < ORDER_COUNT && !r; order++)

@@ -34,8 +34,7 @@ static pid_t start(struct world *w, void (*op)(struct world *w))
 	_exit(0);
 }
 
-/* Waits for the child's next stop. false: it ended. */
-static bool stopped(pid_t pid, int *ret_signal)
+bool step_wait(pid_t pid, int *ret_signal)
 {
 	int status;
 
@@ -57,11 +56,11 @@ static bool find_after(struct run *run, void (*op)(struct world *w))
 	struct photo before = photo_new(run->w);
 	pid_t pid = start(run->w, op);
 	int signal;
-	bool ok = stopped(pid, &signal);
+	bool ok = step_wait(pid, &signal);
 
 	if (ok) {
 		(void)ptrace(PTRACE_CONT, pid, NULL, NULL);
-		ok = stopped(pid, &signal) && signal == SIGSTOP;
+		ok = step_wait(pid, &signal) && signal == SIGSTOP;
 	} else {
 		run->result.skipped = true;
 	}
@@ -115,7 +114,7 @@ static void step_through(struct run *run, pid_t pid)
 	int signal = 0;
 
 	while (run->result.error[0] == '\0') {
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !stopped(pid, &signal) ||
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !step_wait(pid, &signal) ||
 		    signal == SIGSTOP)
 			return;
 		if (signal != SIGTRAP) {
@@ -138,10 +137,10 @@ static void kill_in_earnest(struct run *run, void (*op)(struct world *w), uint64
 	pid_t pid = start(run->w, op);
 	int signal;
 
-	if (!stopped(pid, &signal))
+	if (!step_wait(pid, &signal))
 		return;
 	for (uint64_t i = 0; i < n; i++)
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !stopped(pid, &signal))
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !step_wait(pid, &signal))
 			break;
 	finish(pid);
 	(void)judge(run);
@@ -166,7 +165,7 @@ struct step_result step_run(struct world *w, void (*op)(struct world *w), enum s
 	if (find_after(run, op)) {
 		run->last = photo_new(w);
 		pid = start(w, op);
-		if (stopped(pid, &signal))
+		if (step_wait(pid, &signal))
 			step_through(run, pid);
 		finish(pid);
 		photo_restore(w, &before);

@@ -8,6 +8,11 @@
 #define TESTS_CRASH_STEP_H
 #include "tests/crash/world.h"
 
+#include <sys/types.h>
+
+/* Waits for the next stop of a traced child and says by which signal. false: it ended. */
+bool step_wait(pid_t pid, int *ret_signal);
+
 enum step_kind {
 	STEP_ATOMIC,  /* ownership is that of before or that of after, nothing in between */
 	STEP_GRADUAL, /* each frame for itself */

@@ -9,10 +9,9 @@
  * The code stepped through is the code that programs compile in (pageclient/fast.h) and the
  * library's (client/magazine.c). Here the slow paths give up at once. */
 #include "client/client_private.h"
-#include "tests/crash/world.h"
+#include "tests/crash/step.h"
 
 #include <CUnit/CUnit.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,16 +131,6 @@ static void pop_and_push_in_bulk(struct script *s)
 
 enum end { GOES_ON, DIES };
 
-static bool wait_stop(pid_t pid, int *ret_signal)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	*ret_signal = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
-	return WIFSTOPPED(status);
-}
-
 /* Runs op in a child for `steps` instructions. true: it is stopped there and not at its end. */
 static bool stop_after(struct script *s, void (*op)(struct script *s), uint64_t steps,
 		       pid_t *ret_pid, bool *ret_skipped)
@@ -158,9 +147,9 @@ static bool stop_after(struct script *s, void (*op)(struct script *s), uint64_t 
 		_exit(0);
 	}
 	*ret_pid = pid;
-	*ret_skipped = !wait_stop(pid, &signal);
+	*ret_skipped = !step_wait(pid, &signal);
 	for (uint64_t i = 0; i < steps && !*ret_skipped; i++)
-		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !wait_stop(pid, &signal) ||
+		if (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) < 0 || !step_wait(pid, &signal) ||
 		    signal != SIGTRAP)
 			return false;
 	return !*ret_skipped;
@@ -208,7 +197,7 @@ static bool run_one(void (*op)(struct script *s), uint64_t steps, enum end end, 
 		steal_all(&s.world);
 		if (end == GOES_ON) {
 			(void)ptrace(PTRACE_CONT, pid, NULL, NULL);
-			CU_ASSERT(wait_stop(pid, &signal) && signal == SIGSTOP);
+			CU_ASSERT(step_wait(pid, &signal) && signal == SIGSTOP);
 			check_owned_once(&s);
 		}
 	}

@@ -5,10 +5,9 @@
  * time, and every store to a slot, the journal, a word, top or saved_top is named. Code that
  * changes its order without the model changing too fails here. */
 #include "daemon/core/magazine.h"
-#include "tests/crash/world.h"
+#include "tests/crash/step.h"
 
 #include <CUnit/CUnit.h>
-#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,16 +83,6 @@ static enum place changed(const struct words *a, const struct words *b)
 	return a->saved != b->saved ? IN_SAVED : NOWHERE;
 }
 
-static bool wait_stop(pid_t pid, int *ret_signal)
-{
-	int status;
-
-	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-		;
-	*ret_signal = WIFSTOPPED(status) ? WSTOPSIG(status) : 0;
-	return WIFSTOPPED(status);
-}
-
 /* Names the stores of op in their order, a row in one place once, up to the second store of n.
  * Returns how many, or 0 if ptrace is not permitted. */
 static uint32_t watch(struct world *w, void (*op)(struct world *w), enum place seen[STEPS_MAX])
@@ -111,11 +100,11 @@ static uint32_t watch(struct world *w, void (*op)(struct world *w), enum place s
 		(void)raise(SIGSTOP);
 		_exit(0);
 	}
-	if (!wait_stop(pid, &signal))
+	if (!step_wait(pid, &signal))
 		return 0;
 	look(w, &before);
 	while (stores_of_n < 2 && n < STEPS_MAX &&
-	       ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && wait_stop(pid, &signal) &&
+	       ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && step_wait(pid, &signal) &&
 	       signal == SIGTRAP) {
 		enum place place;
 

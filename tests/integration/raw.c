@@ -164,6 +164,22 @@ static int hello(const struct fixture *fixture, uint32_t flags, struct message *
 	return -1;
 }
 
+uint32_t raw_take(int fd, uint64_t seq, uint64_t order)
+{
+	struct message reply = {0};
+
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, seq, order, 0, 5000), &reply), 0);
+	return (uint32_t)(reply.reply.result >> 32);
+}
+
+uint64_t raw_bad_frees(int fd)
+{
+	struct message reply = {0};
+
+	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_STATUS, 0, NULL, &reply), 0);
+	return reply.reply.nr_bad_free;
+}
+
 int raw_hello(const struct fixture *fixture, uint32_t flags, uint32_t *ret_client)
 {
 	struct message reply;

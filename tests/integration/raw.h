@@ -41,6 +41,10 @@ int32_t raw_ask(int fd, enum message_kind kind, uint32_t n, const uint64_t *fiel
 	{                                                                                          \
 		__VA_ARGS__                                                                        \
 	}
+/* Alloc on lane 0, which must be met; the block's pfn. */
+uint32_t raw_take(int fd, uint64_t seq, uint64_t order);
+/* The client's frees that were refused so far. */
+uint64_t raw_bad_frees(int fd);
 /* A client that has said Hello; its id in *ret_client if that is not NULL. -1: refused. */
 int raw_hello(const struct fixture *fixture, uint32_t flags, uint32_t *ret_client);
 /* True if the daemon has closed the connection, or does so now. */

@@ -13,23 +13,6 @@ extern CU_TestInfo test_hostile[];
 
 static const char config[] = "[segment]\nsize = 64M\n[pcp]\nbatch = 16\n";
 
-/* Alloc on lane 0; the block's pfn. */
-static uint32_t take(int fd, uint64_t seq, uint64_t order)
-{
-	struct message reply = {0};
-
-	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, seq, order, 0, 5000), &reply), 0);
-	return (uint32_t)(reply.reply.result >> 32);
-}
-
-static uint64_t bad_frees(int fd)
-{
-	struct message reply = {0};
-
-	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_STATUS, 0, NULL, &reply), 0);
-	return reply.reply.nr_bad_free;
-}
-
 /* --- limits --------------------------------------------------------------------------------- */
 
 static void more_connections_than_allowed_are_refused(void)
@@ -164,7 +147,7 @@ static void slots_that_lie_give_nothing_of_another_away(void)
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	other = raw_hello(&f, 0, NULL);
 	for (uint32_t i = 0; i < 16; i++)
-		theirs[i] = take(other, i + 1, 0);
+		theirs[i] = raw_take(other, i + 1, 0);
 	if (liar_open(&liar, &f)) {
 		for (uint32_t i = 0; i < SHM_HOT_SLOTS_FIRST; i++)
 			liar.slot[i] = i % 3 ? theirs[i % 16] : i % 2 ? UINT32_MAX : 1u << 20;
@@ -178,7 +161,7 @@ static void slots_that_lie_give_nothing_of_another_away(void)
 	for (uint32_t i = 0; i < 16; i++)
 		CU_ASSERT_EQUAL(
 			raw_ask(other, MESSAGE_FREE, RAW_FIELDS(0, 17 + i, theirs[i], 0), NULL), 0);
-	CU_ASSERT_EQUAL(bad_frees(other), 0);
+	CU_ASSERT_EQUAL(raw_bad_frees(other), 0);
 	(void)close(other);
 	fixture_close(&f);
 }

@@ -16,23 +16,6 @@ extern CU_TestInfo test_requests[];
 
 static const char config[] = "[segment]\nsize = 64M\n[pcp]\nbatch = 16\n";
 
-/* Alloc on lane 0; the block's pfn. */
-static uint32_t take(int fd, uint64_t seq, uint64_t order)
-{
-	struct message reply = {0};
-
-	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_ALLOC, RAW_FIELDS(0, seq, order, 0, 5000), &reply), 0);
-	return (uint32_t)(reply.reply.result >> 32);
-}
-
-static uint64_t bad_frees(int fd)
-{
-	struct message reply = {0};
-
-	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_STATUS, 0, NULL, &reply), 0);
-	return reply.reply.nr_bad_free;
-}
-
 /* --- messages that are none ----------------------------------------------------------------- */
 
 /* The daemon may say why; then the connection is at its end. */
@@ -244,7 +227,7 @@ static void second_hello_is_refused_and_changes_nothing(void)
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, 0, NULL);
-	pfn = take(fd, 1, 0);
+	pfn = raw_take(fd, 1, 0);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_HELLO, RAW_FIELDS(1, 1), NULL), -EALREADY);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_HELLO, RAW_FIELDS(1, 1, HELLO_OBSERVER), NULL),
 			-EALREADY);
@@ -329,17 +312,17 @@ static void wrong_frees_are_refused_and_counted(void)
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	fd = raw_hello(&f, 0, NULL);
 	other = raw_hello(&f, 0, NULL);
-	mine = take(fd, 1, 2);
-	theirs = take(other, 1, 2);
+	mine = raw_take(fd, 1, 2);
+	theirs = raw_take(other, 1, 2);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, theirs, 2), NULL), -EPERM);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 1), NULL), -EINVAL);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 3), NULL), -EINVAL);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine + 1, 0), NULL), -EINVAL);
-	CU_ASSERT_EQUAL(bad_frees(fd), 4);
+	CU_ASSERT_EQUAL(raw_bad_frees(fd), 4);
 	CU_ASSERT_EQUAL(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 2, mine, 2), NULL), 0);
 	CU_ASSERT_TRUE(raw_ask(fd, MESSAGE_FREE, RAW_FIELDS(0, 3, mine, 2), NULL) < 0); /* twice */
-	CU_ASSERT_EQUAL(bad_frees(fd), 5);
-	CU_ASSERT_EQUAL(bad_frees(other), 0);
+	CU_ASSERT_EQUAL(raw_bad_frees(fd), 5);
+	CU_ASSERT_EQUAL(raw_bad_frees(other), 0);
 	CU_ASSERT_EQUAL(raw_ask(other, MESSAGE_FREE, RAW_FIELDS(0, 2, theirs, 2), NULL), 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	(void)close(fd);
