@@ -84,7 +84,7 @@ static int map_data(pageclient *client, int fd)
 
 static int map_ctl(pageclient *client, int fd)
 {
-	uint64_t bytes = shm_ctl_bytes(client->max_threads);
+	uint64_t bytes = shm_ctl_bytes(client->max_threads, client->nr_frames);
 	const struct shm_ctl_header *header;
 	void *map;
 	int r = map_check_size(fd, bytes, "CTL");

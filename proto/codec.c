@@ -47,7 +47,10 @@
 	X(REPLY, reply, Reply)                                                                     \
 	X(SHRINK, shrink, Shrink)                                                                  \
 	X(PRESSURE, pressure, Pressure)                                                            \
-	X(SHRINK_DONE, shrink_done, ShrinkDone)
+	X(SHRINK_DONE, shrink_done, ShrinkDone)                                                    \
+	X(PURGE_TABLE, purge_table, PurgeTable)                                                    \
+	X(SET, set, Set)                                                                           \
+	X(WHY, why, Why)
 #define EMPTY_BODIES(X)                                                                            \
 	X(STATUS, status, Status)                                                                  \
 	X(GOODBYE, goodbye, Goodbye)                                                               \

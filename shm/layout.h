@@ -15,8 +15,8 @@
  *         | header               | 4 KiB
  *         | zones     8 x 1 KiB  |
  *         | counters             | one page of 64-bit words, in the order of counters.def
- *         | clients 1024 x 256 B | public half of a client: who, how much
- *         | caches  1024 x 256 B |
+ *         | clients 1024 x 512 B | public half of a client: who, how much
+ *         | caches  1024 x 512 B |
  *         | pageblocks           | one byte each: enum migratetype, HOLE until committed
  *         | heads                | per client 48 KiB: 64 threads x 11 magazines x 64 B and padding
  *         | mem_map              | 16 bytes per frame
@@ -37,7 +37,7 @@
 #define SHM_META_MAGIC UINT64_C(0x4154454d44454750)  /* "PGEDMETA" */
 #define SHM_STATE_MAGIC UINT64_C(0x5453454454415453) /* "STATEDST" */
 #define SHM_CTL_MAGIC UINT64_C(0x4c54434445474150)   /* "PAGEDCTL" */
-#define SHM_LAYOUT_VERSION 1u
+#define SHM_LAYOUT_VERSION 2u
 
 /* Each a bound on a table in shared memory: lower refuses users earlier, higher costs address space
  * (not memory). */
@@ -77,6 +77,23 @@ enum {
 	MAGAZINE_ORDER_MAX = 9,
 };
 
+/* Pressure stall information, as the kernel's: how much of the time somebody (some), or everybody
+ * who wanted frames (full), waited for frames. daemon/core/psi.h fills it. */
+enum shm_psi_kind { SHM_PSI_SOME, SHM_PSI_FULL, SHM_PSI_KINDS };
+struct shm_psi {
+	uint64_t total_us[SHM_PSI_KINDS]; /*  0 */
+	uint16_t avg[SHM_PSI_KINDS][3];   /* 16 hundredths of a percent over 10, 60 and 300 s */
+	uint32_t reserved;                /* 28 */
+};
+static_assert(sizeof(struct shm_psi) == 32, "layout");
+
+/* How often a number was in [2^i, 2^(i+1)), i from 0; the first also counts 0, the last all above.
+ */
+#define SHM_HISTOGRAM_BUCKETS 16u
+struct shm_histogram {
+	uint32_t n[SHM_HISTOGRAM_BUCKETS];
+};
+
 struct shm_meta_header {
 	uint64_t magic;             /*   0 */
 	uint32_t version;           /*   8 SHM_LAYOUT_VERSION */
@@ -105,7 +122,7 @@ struct shm_meta_header {
 	uint32_t daemon_version;    /* 148 PAGECLIENT_VERSION of the server */
 	uint64_t started_ns;        /* 152 CLOCK_REALTIME */
 	uint32_t generation;       /* 160 the generation clock: one a tick and one a reclaim pass */
-	uint32_t reserved0;        /* 164 */
+	uint32_t online_frames;    /* 164 frames in use of nr_frames; the rest waits for a resize */
 	uint64_t meta_used_bytes;  /* 168 memory given to META, STATE and all CTLs so far */
 	uint64_t state_used_bytes; /* 176 */
 	uint64_t ctl_used_bytes;   /* 184 */
@@ -114,9 +131,19 @@ struct shm_meta_header {
 	char instance[SHM_NAME_BYTES]; /* 208 */
 	char limit[SHM_TEXT_BYTES];    /* 240 why the last commit failed, "" if none did */
 	char cgroup[SHM_TEXT_BYTES];   /* 496 the cgroup that pays, "" where there is none */
+	struct shm_psi psi;            /* 752 of all zones together */
+	uint32_t level;                /* 784 enum pageclient_level: the higher of the next two */
+	uint32_t own_level;            /* 788 of the segment's own watermarks */
+	uint32_t machine_level;        /* 792 of the machine, the cgroup, the administrator */
+	uint32_t reserved1;            /* 796 */
+	uint64_t largest_free;         /* 800 frames of the largest free block */
+	uint64_t nr_purgeable;         /* 808 unpinned entries of all tables when last looked at */
+	uint64_t reserved2[8];         /* 816 */
 };
-static_assert(sizeof(struct shm_meta_header) == 752, "layout");
+static_assert(sizeof(struct shm_meta_header) == 880, "layout");
 static_assert(offsetof(struct shm_meta_header, instance) == 208, "layout");
+
+#define SHM_NODE_NONE UINT32_MAX
 
 struct shm_zone {
 	char name[SHM_NAME_BYTES]; /*  0 */
@@ -128,7 +155,10 @@ struct shm_zone {
 	uint64_t watermark_min;    /* 64 frames */
 	uint64_t watermark_low;    /* 72 */
 	uint64_t watermark_high;   /* 80 */
-	uint64_t reserved[5];      /* 88 */
+	struct shm_psi psi;        /* 88 of requests that this zone could have met */
+	uint32_t node;             /* 120 NUMA node, SHM_NODE_NONE: any */
+	uint32_t reserve_ratio; /* 124 1/n of it is kept from requests that fall back to it; 0: none
+				 */
 	uint32_t nr_blocks[ORDER_COUNT][MIGRATE_TYPES]; /* 128 FREE blocks per order and list */
 	uint8_t pad[1024 - 128 - 4 * ORDER_COUNT * MIGRATE_TYPES];
 };
@@ -161,9 +191,19 @@ struct shm_client {                /* in META: what everybody may know of a clie
 	uint32_t nr_caches;    /* 164 */
 	uint32_t flags;        /* 168 HELLO_* */
 	uint32_t max_threads;  /* 172 */
-	uint64_t reserved[10]; /* 176 */
+	struct shm_psi psi;    /* 176 */
+	uint32_t weight;       /* 208 of its share; 0: none configured */
+	uint32_t purge_slots;  /* 212 of its purge table */
+	uint64_t nr_purgeable; /* 216 frames in its purge table, when last looked at */
+	uint64_t nr_pinned;    /* 224 the part of nr_purgeable that was pinned */
+	uint64_t nr_purged;    /* 232 frames purged, ever */
+	uint64_t nr_refault;   /* 240 purged frames that it rebuilt, ever, as it says */
+	uint64_t rebuild_ns;   /* 248 per purgeable frame: the cost in force */
+	uint64_t purged_ns;    /* 256 CLOCK_REALTIME of the last purge, 0: none */
+	char limits_from[SHM_NAME_BYTES]; /* 264 what set min to weight: a [client MATCH], "set" */
+	uint64_t reserved[27];            /* 296 */
 };
-static_assert(sizeof(struct shm_client) == 256, "layout");
+static_assert(sizeof(struct shm_client) == 512, "layout");
 
 enum shm_cache_state {
 	SHM_CACHE_FREE,
@@ -190,13 +230,19 @@ struct shm_cache {
 	uint64_t nr_upcalls;  /* 104 */
 	uint64_t nr_timeouts; /* 112 */
 	uint64_t latency_ns;  /* 120 of the last upcall */
-	uint64_t latency_max_ns;   /* 128 */
-	uint64_t rebuild_ns;       /* 136 per frame, declared */
-	uint64_t breaker_until_ns; /* 144 CLOCK_MONOTONIC */
-	uint64_t registered_ns;    /* 152 CLOCK_REALTIME */
-	uint64_t reserved[12];     /* 160 */
+	uint64_t latency_max_ns;         /* 128 */
+	uint64_t rebuild_ns;             /* 136 per frame, declared */
+	uint64_t breaker_until_ns;       /* 144 CLOCK_MONOTONIC */
+	uint64_t registered_ns;          /* 152 CLOCK_REALTIME */
+	struct shm_histogram latency_us; /* 160 of upcalls */
+	struct shm_histogram scanned;    /* 224 objects of one upcall */
+	struct shm_histogram freed;      /* 288 frames that one upcall brought back */
+	uint64_t cost_ns;      /* 352 per frame: rebuild_ns corrected by what was measured */
+	uint64_t asked_ns;     /* 360 CLOCK_REALTIME of the last upcall, 0: none */
+	uint64_t nr_stopped;   /* 368 scans that said SHRINK_STOP */
+	uint64_t reserved[17]; /* 376 */
 };
-static_assert(sizeof(struct shm_cache) == 256, "layout");
+static_assert(sizeof(struct shm_cache) == 512, "layout");
 
 /* The half of a magazine that the client can read but not forge. Its first 16 bytes are struct
  * pageclient_head_v1. */
@@ -243,9 +289,22 @@ struct shm_record {
 	uint64_t max_frames;       /* 64 the client's own limit, 0 for none */
 	uint64_t threads;          /* 72 bit t: thread t has magazines */
 	uint32_t flags;            /* 80 HELLO_* */
-	uint32_t reserved1;        /* 84 */
+	uint32_t purge_slots;      /* 84 of the purge table in its CTL; all are initialised */
 	char name[SHM_NAME_BYTES]; /* 88 */
-	uint64_t reserved[17];     /* 120 */
+	uint32_t set;              /* 120 bit SHM_SET_*: the administrator said so, below */
+	uint32_t set_weight;       /* 124 */
+	uint64_t set_min;          /* 128 frames */
+	uint64_t set_low;          /* 136 */
+	uint64_t set_high;         /* 144 */
+	uint64_t set_max;          /* 152 */
+	uint64_t reserved[12];     /* 160 */
+};
+enum {
+	SHM_SET_MIN = 1u << 0,
+	SHM_SET_LOW = 1u << 1,
+	SHM_SET_HIGH = 1u << 2,
+	SHM_SET_MAX = 1u << 3,
+	SHM_SET_WEIGHT = 1u << 4,
 };
 static_assert(sizeof(struct shm_record) == 256, "layout");
 
@@ -328,6 +387,19 @@ struct shm_ctl_header {
 	(SHM_CTL_BOTTOMS_BYTES + SHM_CTL_SMALL_SLOTS_BYTES + SHM_CTL_COLD_SLOTS_BYTES +            \
 	 SHM_CTL_HOT_SLOTS_BYTES)
 
+/* Behind the threads: one page of what the client tells about its purgeable frames, then the purge
+ * table, an entry (shm/purge.h) for each slot. The daemon looks at no entry from purge_slots of the
+ * record on, and initialises those before it raises that number. */
+struct shm_purge_header {
+	uint64_t declared_ns; /*  0 per frame, 0: unknown */
+	uint64_t rebuilt_ns;  /*  8 time spent on rebuilding so far */
+	uint64_t nr_rebuilt;  /* 16 frames rebuilt in that time */
+	uint64_t nr_refault;  /* 24 pins that found PURGED */
+	uint64_t refault_age; /* 32 sum over them of the generations since the purge */
+	uint64_t reserved[3]; /* 40 */
+};
+static_assert(sizeof(struct shm_purge_header) == 64, "layout");
+
 /* --- sizes
  * -------------------------------------------------------------------------------------------------------
  */
@@ -366,9 +438,22 @@ static inline uint64_t shm_head_offset(uint32_t thread, uint32_t magazine)
 	return (uint64_t)thread * SHM_THREAD_HEADS_BYTES + magazine * sizeof(struct shm_head);
 }
 
-static inline uint64_t shm_ctl_bytes(uint32_t max_threads)
+static inline uint64_t shm_ctl_purge_offset(uint32_t max_threads)
 {
 	return SHM_CTL_THREADS_OFFSET + (uint64_t)max_threads * SHM_CTL_THREAD_BYTES;
+}
+
+/* The entry of slot 0. */
+static inline uint64_t shm_ctl_table_offset(uint32_t max_threads)
+{
+	return shm_ctl_purge_offset(max_threads) + SHM_PAGE;
+}
+
+/* Of a CTL whose purge table may get nr_slots: a multiple of SHM_PAGE. */
+static inline uint64_t shm_ctl_bytes(uint32_t max_threads, uint32_t nr_slots)
+{
+	return shm_ctl_table_offset(max_threads) +
+	       (((uint64_t)nr_slots * 8 + SHM_PAGE - 1) & ~(uint64_t)(SHM_PAGE - 1));
 }
 
 static inline uint64_t shm_ctl_bottom_offset(uint32_t thread, uint32_t magazine)

@@ -376,14 +376,15 @@ int segment_commit(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages h
 
 /* --- CTL ------------------------------------------------------------------------------------ */
 
-static int ctl_fill(int fd, client_id client, uint32_t max_threads, uint64_t instance_id)
+static int ctl_fill(int fd, client_id client, uint32_t max_threads, uint32_t nr_slots,
+		    uint64_t instance_id)
 {
 	struct shm_ctl_header header = {
 		.magic = SHM_CTL_MAGIC,
 		.version = SHM_LAYOUT_VERSION,
 		.max_threads = max_threads,
 		.instance_id = instance_id,
-		.ctl_bytes = shm_ctl_bytes(max_threads),
+		.ctl_bytes = shm_ctl_bytes(max_threads, nr_slots),
 		.client = client,
 	};
 	ssize_t n;
@@ -398,10 +399,10 @@ static int ctl_fill(int fd, client_id client, uint32_t max_threads, uint64_t ins
 	return n == (ssize_t)sizeof(header) ? 0 : -ENOSPC;
 }
 
-int segment_ctl_map(int fd, uint32_t max_threads, void **ret_map)
+int segment_ctl_map(int fd, uint32_t max_threads, uint32_t nr_slots, void **ret_map)
 {
 	const int wanted = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL;
-	uint64_t bytes = shm_ctl_bytes(max_threads);
+	uint64_t bytes = shm_ctl_bytes(max_threads, nr_slots);
 	struct stat st;
 	void *map;
 
@@ -416,8 +417,8 @@ int segment_ctl_map(int fd, uint32_t max_threads, void **ret_map)
 	return 0;
 }
 
-int segment_ctl_create(client_id client, uint32_t max_threads, uint64_t instance_id, int *ret_fd,
-		       void **ret_map)
+int segment_ctl_create(client_id client, uint32_t max_threads, uint32_t nr_slots,
+		       uint64_t instance_id, int *ret_fd, void **ret_map)
 {
 	char name[32];
 	void *map;
@@ -429,12 +430,12 @@ int segment_ctl_create(client_id client, uint32_t max_threads, uint64_t instance
 	fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	r = ctl_fill(fd, client, max_threads, instance_id);
+	r = ctl_fill(fd, client, max_threads, nr_slots, instance_id);
 	if (r) {
 		(void)close(fd);
 		return r;
 	}
-	r = segment_ctl_map(fd, max_threads, &map);
+	r = segment_ctl_map(fd, max_threads, nr_slots, &map);
 	if (r) {
 		(void)close(fd);
 		return r;
@@ -442,4 +443,15 @@ int segment_ctl_create(client_id client, uint32_t max_threads, uint64_t instance
 	*ret_fd = fd;
 	*ret_map = map;
 	return 0;
+}
+
+int segment_ctl_give_table(int fd, uint32_t max_threads, uint32_t from, uint32_t to)
+{
+	uint64_t table = shm_ctl_table_offset(max_threads);
+
+	/* With it the page before: what the client tells about its purgeable frames. */
+	return fallocate(fd, 0, (off_t)(table - SHM_PAGE + (uint64_t)from * 8),
+			 (off_t)(SHM_PAGE + (uint64_t)(to - from) * 8)) < 0
+		       ? -errno
+		       : 0;
 }

@@ -46,11 +46,13 @@ int segment_punch(int fd, uint64_t offset, uint64_t bytes);
 
 /* The daemon's mapping of a CTL that it made earlier: -EBADF if its seals or size are not those of
  * one. fd stays the caller's. */
-int segment_ctl_map(int fd, uint32_t max_threads, void **ret_map);
+int segment_ctl_map(int fd, uint32_t max_threads, uint32_t nr_slots, void **ret_map);
 
 /* Makes and maps a client's CTL: a fresh memfd, sealed, header written. *ret_map is the daemon's
- * mapping of shm_ctl_bytes(max_threads). */
-int segment_ctl_create(client_id client, uint32_t max_threads, uint64_t instance_id, int *ret_fd,
-		       void **ret_map);
+ * mapping of shm_ctl_bytes(max_threads, nr_slots). */
+int segment_ctl_create(client_id client, uint32_t max_threads, uint32_t nr_slots,
+		       uint64_t instance_id, int *ret_fd, void **ret_map);
+/* Gives memory to the entries [from, to) of its purge table. 0 or -errno. */
+int segment_ctl_give_table(int fd, uint32_t max_threads, uint32_t from, uint32_t to);
 
 #endif

@@ -213,6 +213,44 @@ uint64_t pool_settle(struct pool *pool); /* frames that came back */
 void pool_unclaim(struct pool *pool);
 client_id pool_next_hostile(struct pool *pool); /* CLIENT_NONE when there is no more */
 
+/* --- fairness (quota.c)
+ * -------------------------------------------------------------------------------------- */
+
+/* How reclaim treats a client that holds what it holds now. Who is OVER (its high, or its share by
+ * weight) pays first; PROTECTED (at or below min) is never asked. SPARED (at or below low) comes
+ * after all others. */
+enum pool_tier { POOL_TIER_OVER, POOL_TIER_NORMAL, POOL_TIER_SPARED, POOL_TIER_PROTECTED };
+#define POOL_NR_TIERS 4u
+enum pool_tier pool_client_tier(const struct pool *pool, client_id client);
+/* Frames that may be taken from the client before its tier changes for the better; UINT64_MAX: any.
+ */
+uint64_t pool_client_excess(const struct pool *pool, client_id client);
+/* The limits in force, in frames; max 0: none. Bounded by the segment. from: what people are told
+ * set them. */
+struct pool_limits {
+	uint64_t min, low, high, max;
+	uint32_t weight; /* 0: no share of its own */
+	char from[SHM_NAME_BYTES];
+};
+void pool_client_set_limits(struct pool *pool, client_id client, const struct pool_limits *limits);
+
+/* --- purgeable frames (purge.c)
+ * ---------------------------------------------------------------------------------- */
+
+/* The client's purge table gets at least nr_slots slots, whose memory is there by now; never fewer
+ * than it has. TABLE_FULL: more than the segment has frames. */
+int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
+		     uint32_t *ret_nr_slots);
+/* Purges at least n_frames frames of the client, or, with CLIENT_NONE, of all: tier by tier, in a
+ * tier what is oldest for what it costs to rebuild. Takes no more than asked for and one block.
+ * Returns how many came back. One slice: *ret_again if another call may find more. Needs no client
+ * to run. */
+uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again);
+/* Frames that could be purged, of one client or all, as last looked at: an estimate. */
+uint64_t pool_purgeable(const struct pool *pool, client_id client);
+/* Finishes what a dead server began in the CTL of a client that is adopted. */
+void pool_purge_recover(struct pool *pool, client_id client);
+
 /* --- watermarks and commits
  * -------------------------------------------------------------------------------------- */
 

@@ -97,14 +97,14 @@ static int prepare(struct server *server, const struct session_action *action,
 		r = segments_give_state(segments, action->client, text, text_bytes);
 	if (r)
 		return r;
-	r = segment_ctl_create(action->client, action->max_threads, segments->meta->instance_id,
-			       &client.ctl_fd, &client.ctl);
+	r = segment_ctl_create(action->client, action->max_threads, segments->meta->nr_frames,
+			       segments->meta->instance_id, &client.ctl_fd, &client.ctl);
 	if (r) {
 		(void)snprintf(text, text_bytes, "no memory for the client's magazines: %s",
 			       strerror(-r));
 		return r;
 	}
-	client.ctl_bytes = shm_ctl_bytes(action->max_threads);
+	client.ctl_bytes = shm_ctl_bytes(action->max_threads, segments->meta->nr_frames);
 	server->client[action->client] = client;
 	if (fstat(client.ctl_fd, &st) < 0 ||
 	    getrandom(event->token, sizeof(event->token), 0) != (ssize_t)sizeof(event->token))
@@ -144,6 +144,7 @@ int server_take_ctl(struct server *server, client_id id, int fd)
 {
 	const struct shm_record *record = pool_client_record(server->pool, id);
 	struct server_client client = {.is_open = true, .ctl_fd = fd, .event_fd = -1};
+	uint32_t nr_slots = server->options.segments->meta->nr_frames;
 	struct stat st;
 	int r = 0;
 
@@ -152,12 +153,12 @@ int server_take_ctl(struct server *server, client_id id, int fd)
 	    st.st_ino != record->ctl_ino)
 		r = -EBADF;
 	if (r == 0)
-		r = segment_ctl_map(fd, record->max_threads, &client.ctl);
+		r = segment_ctl_map(fd, record->max_threads, nr_slots, &client.ctl);
 	if (r) {
 		close_fd(&fd);
 		return r;
 	}
-	client.ctl_bytes = shm_ctl_bytes(record->max_threads);
+	client.ctl_bytes = shm_ctl_bytes(record->max_threads, nr_slots);
 	server->client[id] = client;
 	account_ctl(server, &server->client[id], (uint64_t)st.st_blocks * 512);
 	return 0;
@@ -215,6 +216,28 @@ static void perform_heads(struct server *server, const struct session_action *ac
 
 	event.status = segments_give_heads(server->options.segments, action->client, action->thread,
 					   server->pending_text, sizeof(server->pending_text));
+	server_pend(server, &event, SERVER_LAST);
+}
+
+static void perform_table(struct server *server, const struct session_action *action)
+{
+	struct session_event event = {.kind = EVENT_TABLE,
+				      .conn = action->conn,
+				      .client = action->client,
+				      .nr_slots = action->nr_slots,
+				      .cookie = action->cookie,
+				      .text = server->pending_text};
+	const struct server_client *client = &server->client[action->client];
+	uint64_t bytes = (uint64_t)(action->nr_slots - action->from_slot) * 8;
+
+	server->pending_text[0] = '\0';
+	event.status = headroom_check(server->options.segments->options.headroom, bytes,
+				      server->pending_text, sizeof(server->pending_text));
+	if (event.status == 0 && client->is_open)
+		event.status = segment_ctl_give_table(
+			client->ctl_fd,
+			pool_client_record(server->pool, action->client)->max_threads,
+			action->from_slot, action->nr_slots);
 	server_pend(server, &event, SERVER_LAST);
 }
 
@@ -337,6 +360,9 @@ void server_perform(struct server *server, const struct session_action *action)
 		break;
 	case ACTION_HEADS:
 		perform_heads(server, action);
+		break;
+	case ACTION_TABLE:
+		perform_table(server, action);
 		break;
 	case ACTION_COMMIT:
 		perform_commit(server, action);

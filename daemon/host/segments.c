@@ -210,9 +210,9 @@ int segments_put_aside(struct segments *segments, enum segments_verdict verdict,
 		join_suffix(text, suffix);
 	}
 	if (!suffix[0])
-		return refuse(verdict, text, text_bytes, "%s: started a new segment", why);
+		return refuse((int)verdict, text, text_bytes, "%s: started a new segment", why);
 	return refuse(
-		verdict, text, text_bytes,
+		(int)verdict, text, text_bytes,
 		"%s: started a new segment; the old one is /dev/shm/paged-%s-*%s, remove it to "
 		"give its memory back",
 		why, instance, suffix);

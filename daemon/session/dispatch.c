@@ -85,6 +85,50 @@ void dispatch_heads_ready(struct session *session, const struct session_event *e
 		session_reply(session, event->conn, event->cookie);
 }
 
+static void do_purge_table(const struct request *req)
+{
+	uint32_t wanted = req->message->purge_table.nr_slots;
+	const struct shm_client *shown = pool_client(req->session->pool, req->client);
+	struct session_action *action;
+
+	if (wanted > pool_nr_frames(req->session->pool)) {
+		refuse(req, POOL_TABLE_FULL, "PurgeTable");
+		return;
+	}
+	if (wanted <= shown->purge_slots) {
+		ok(req)->count = shown->purge_slots;
+		return;
+	}
+	action = session_push(req->session, ACTION_TABLE);
+	action->conn = req->conn;
+	action->client = req->client;
+	action->from_slot = shown->purge_slots;
+	action->nr_slots = wanted;
+	action->cookie = req->message->id;
+}
+
+void dispatch_table_ready(struct session *session, const struct session_event *event)
+{
+	uint32_t nr_slots;
+	int r = 0;
+
+	/* The client may have gone while its table grew. */
+	if (!pool_client_is_attached(session->pool, event->client) ||
+	    session->client[event->client].conn != event->conn)
+		return;
+	if (event->status == 0)
+		r = pool_purge_table(session->pool, event->client, event->nr_slots, &nr_slots);
+	if (event->status || r)
+		session_refuse(session, event->conn, event->cookie,
+			       event->status ? event->status
+					     : condition_status((enum pool_condition)r),
+			       "PurgeTable: %s",
+			       event->status ? (event->text ? event->text : "no memory")
+					     : pool_condition_text((enum pool_condition)r));
+	else
+		session_reply(session, event->conn, event->cookie)->count = nr_slots;
+}
+
 static uint64_t deadline(const struct session *session, uint32_t timeout_ms)
 {
 	return session->now_ns +
@@ -257,6 +301,8 @@ static void do_status(const struct request *req)
 	reply->high = shown->high;
 	reply->max = shown->max;
 	reply->level = shown->level;
+	reply->nr_purgeable = shown->nr_purgeable;
+	reply->nr_purged = shown->nr_purged;
 }
 
 static void do_goodbye(const struct request *req)
@@ -281,6 +327,7 @@ static void dispatch_client(const struct request *req)
 		[MESSAGE_PUT] = do_put,
 		[MESSAGE_STATUS] = do_status,
 		[MESSAGE_GOODBYE] = do_goodbye,
+		[MESSAGE_PURGE_TABLE] = do_purge_table,
 	};
 
 	if (handlers[req->message->kind])

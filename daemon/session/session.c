@@ -330,6 +330,9 @@ static void take_event(struct session *session, const struct session_event *even
 	case EVENT_HEADS:
 		dispatch_heads_ready(session, event);
 		break;
+	case EVENT_TABLE:
+		dispatch_table_ready(session, event);
+		break;
 	case EVENT_COMMITTED:
 		committed(session, event);
 		break;

@@ -24,6 +24,7 @@
  *   ACTION_PREPARE  -> EVENT_PREPARED   make the CTL, commit the client's STATE
  *   ACTION_REATTACH -> EVENT_REATTACHED a new event socket, and the CTL if a Resume carried it, at
  * once ACTION_HEADS    -> EVENT_HEADS      give memory to a thread's heads in META, at once
+ *   ACTION_TABLE    -> EVENT_TABLE      give memory to slots of a client's purge table, at once
  *   ACTION_COMMIT   -> EVENT_COMMITTED  on the thread pool, in any order
  *   ACTION_BARRIER  -> EVENT_BARRIER    at once, before any other event: a steal is one
  * uninterrupted step ACTION_AGAIN    -> EVENT_AGAIN      after the other events that wait now
@@ -57,6 +58,7 @@ struct session;
 	X(DIED, "died")    /* client: its pidfd fired */                                           \
 	X(PREPARED, "prepared")     /* client, status, ctl, ctl_dev, ctl_ino, token */             \
 	X(HEADS, "heads")           /* conn, client, thread, cookie, status */                     \
+	X(TABLE, "table")           /* conn, client, cookie, nr_slots, status */                   \
 	X(ADOPTED, "adopted")       /* client, status, ctl: see session_init() */                  \
 	X(REATTACHED, "reattached") /* conn, client, status, ctl or NULL */                        \
 	X(COMMITTED, "committed")   /* commit, status, text */                                     \
@@ -97,6 +99,7 @@ struct session_event {
 	uint32_t conn;
 	client_id client;
 	uint32_t thread;
+	uint32_t nr_slots;
 	uint64_t cookie;
 	int status;
 	const struct message *message;
@@ -124,6 +127,7 @@ struct session_event {
 	  "reattach") /* conn, client: of a Resume; the fd that came with it is its CTL */         \
 	X(HEADS,                                                                                   \
 	  "heads") /* conn, client, thread, cookie: give memory to the thread's heads in META */   \
+	X(TABLE, "table")   /* conn, client, cookie, from_slot, nr_slots: of its purge table */    \
 	X(COMMIT, "commit") /* commit */                                                           \
 	X(BARRIER, "barrier")                                                                      \
 	X(AGAIN, "again")                                                                          \
@@ -156,6 +160,7 @@ struct session_action {
 	client_id client;
 	uint32_t thread;
 	uint32_t max_threads;
+	uint32_t from_slot, nr_slots; /* TABLE: memory for the slots from the one to the other */
 	uint64_t cookie;
 	bool read_only; /* SEND with FDS_CLIENT: DATA is opened O_RDONLY */
 	enum session_fds fds;

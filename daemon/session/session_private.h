@@ -187,6 +187,7 @@ void client_set_limits(struct session *session, client_id client, uint64_t own_m
 
 void dispatch_message(struct session *session, const struct session_event *event);
 void dispatch_heads_ready(struct session *session, const struct session_event *event);
+void dispatch_table_ready(struct session *session, const struct session_event *event);
 void dispatch_drained(struct session *session, const struct steal *steal, uint64_t frames);
 
 /* --- park.c -------------------------------------------------------------------------------------

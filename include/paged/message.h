@@ -47,7 +47,10 @@
 	X(REPLY, "Reply")                                                                          \
 	X(SHRINK, "Shrink")                                                                        \
 	X(PRESSURE, "Pressure")                                                                    \
-	X(SHRINK_DONE, "ShrinkDone")
+	X(SHRINK_DONE, "ShrinkDone")                                                               \
+	X(PURGE_TABLE, "PurgeTable")                                                               \
+	X(SET, "Set")                                                                              \
+	X(WHY, "Why")
 enum message_kind {
 #define X(name, text) MESSAGE_##name,
 	MESSAGE_KINDS(X)
@@ -150,8 +153,52 @@ struct message_put {
 	uint32_t pfn;
 };
 
+/* Frames of all clients, of one, or of one cache of one. With dry_run nothing is taken: count says
+ * how much could be, and text from whom. */
 struct message_reclaim {
 	uint64_t nr_frames;
+	uint32_t client; /* 0: all */
+	uint32_t cache;  /* of that client, its own number; 0: all */
+	uint32_t dry_run;
+};
+
+/* PurgeTable: memory for at least so many slots of the client's purge table, none of which it may
+ * use before the reply, whose count says how many there are. Never shrinks; may be repeated. */
+struct message_purge_table {
+	uint32_t nr_slots;
+};
+
+/* What Set may change while the daemon runs. The first five are of a client, the others of the
+ * segment (client 0). X(key, name, unit) */
+#define SET_KEYS(X)                                                                                \
+	X(MIN, "min", "frames")                                                                    \
+	X(LOW, "low", "frames")                                                                    \
+	X(HIGH, "high", "frames")                                                                  \
+	X(MAX, "max", "frames")                                                                    \
+	X(WEIGHT, "weight", "")                                                                    \
+	X(SIZE, "size", "frames")                                                                  \
+	X(PRESSURE, "pressure", "level")
+enum set_key {
+#define X(key, name, unit) SET_##key,
+	SET_KEYS(X)
+#undef X
+		SET_NR_KEYS
+};
+
+/* value SET_DEFAULT: as the configuration has it; of PRESSURE: as the machine is. */
+#define SET_DEFAULT UINT64_MAX
+struct message_set {
+	uint32_t client;
+	uint32_t key; /* enum set_key */
+	uint64_t value;
+};
+
+/* Why is this held, and why was it not reclaimed? Answered in text, a line for each fact. */
+enum why_kind { WHY_CLIENT, WHY_CACHE, WHY_PFN, WHY_NR_KINDS };
+struct message_why {
+	uint32_t kind;   /* enum why_kind */
+	uint32_t number; /* client id, the cache's own number, or pfn */
+	uint32_t client; /* CACHE: whose */
 };
 
 struct message_drain {
@@ -177,6 +224,7 @@ struct message_reply {
 	uint64_t result; /* Alloc: pfn << 32 | gen. Share: handle. Import: pfn << 32 | order */
 	uint64_t nr_owned, nr_shared, nr_bad_free, nr_magazine; /* Status */
 	uint64_t min, low, high, max;                           /* Status */
+	uint64_t nr_purgeable, nr_purged;                       /* Status */
 	uint32_t level;                                         /* Status, Hello */
 };
 
@@ -225,6 +273,9 @@ struct message {
 		struct message_shrink shrink;
 		struct message_pressure pressure;
 		struct message_shrink_done shrink_done;
+		struct message_purge_table purge_table;
+		struct message_set set;
+		struct message_why why;
 	};
 };
 

@@ -51,7 +51,7 @@ static bool attach(struct scribbler *s)
 		   wire_receive(s->fd, &reply, fds, (int)CHAOS_PATIENCE_MS) == 1 &&
 		   reply.kind == MESSAGE_REPLY && reply.reply.status == 0 && fds[2] >= 0;
 	s->ctl_fd = fds[2];
-	s->ctl_bytes = shm_ctl_bytes(THREADS);
+	s->ctl_bytes = shm_ctl_purge_offset(THREADS);
 	if (attached) {
 		s->ctl = mmap(NULL, s->ctl_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s->ctl_fd, 0);
 		attached = s->ctl != MAP_FAILED;

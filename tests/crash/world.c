@@ -24,7 +24,7 @@ static void add_client(struct world *w, uint32_t n)
 	uint64_t token[2] = {n, n};
 	client_id id;
 
-	w->ctl[n] = map_shared(shm_ctl_bytes(1));
+	w->ctl[n] = map_shared(shm_ctl_bytes(1, WORLD_FRAMES_MAX));
 	if (pool_client_reserve(w->pool, &id) || id != n)
 		abort();
 	pool_client_attach(w->pool, id, &options, w->ctl[n], 0, 0, token);
@@ -68,7 +68,7 @@ void world_open(struct world *w, uint32_t nr_frames)
 void world_close(struct world *w)
 {
 	for (uint32_t n = 1; n <= WORLD_CLIENTS; n++)
-		(void)munmap(w->ctl[n], shm_ctl_bytes(1));
+		(void)munmap(w->ctl[n], shm_ctl_bytes(1, WORLD_FRAMES_MAX));
 	(void)munmap(w->meta, w->meta_bytes);
 	(void)munmap(w->state, w->state_bytes);
 	(void)munmap(w->copy_meta, w->meta_bytes);

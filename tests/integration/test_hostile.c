@@ -118,7 +118,7 @@ static bool liar_open(struct liar *liar, const struct fixture *f)
 	if (!raw_send(liar->fd, &raw) || raw_receive(liar->fd, &reply, fds) != 1 || fds[3] < 0)
 		return false;
 	liar->client = reply.reply.client;
-	liar->map = mmap(NULL, shm_ctl_bytes(1), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
+	liar->map = mmap(NULL, shm_ctl_purge_offset(1), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
 	for (int i = 0; i < 4; i++)
 		(void)close(fds[i]);
 	if (liar->map == MAP_FAILED || !observer_open(&liar->observer, f))
@@ -131,7 +131,7 @@ static bool liar_open(struct liar *liar, const struct fixture *f)
 
 static void liar_close(struct liar *liar)
 {
-	(void)munmap(liar->map, shm_ctl_bytes(1));
+	(void)munmap(liar->map, shm_ctl_purge_offset(1));
 	observer_close(&liar->observer);
 	(void)close(liar->fd);
 }

@@ -4,6 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+__attribute__((weak)) void *fixture_memory_new(size_t bytes)
+{
+	return calloc(1, bytes);
+}
+
+__attribute__((weak)) void fixture_memory_free(void *memory)
+{
+	free(memory);
+}
+
 void fixture_pool_open(struct fixture_pool *f, uint32_t nr_frames)
 {
 	struct pool_options options = {.nr_zones = 1,
@@ -28,9 +38,9 @@ void fixture_pool_open_with(struct fixture_pool *f, const struct pool_options *o
 	shm_state_plan(&state_plan);
 	f->meta_bytes = meta_plan.meta_bytes;
 	f->state_bytes = state_plan.state_bytes;
-	f->meta = calloc(1, f->meta_bytes);
-	f->state = calloc(1, f->state_bytes);
-	f->pool = calloc(1, pool_bytes());
+	f->meta = fixture_memory_new(f->meta_bytes);
+	f->state = fixture_memory_new(f->state_bytes);
+	f->pool = fixture_memory_new(pool_bytes());
 	CU_ASSERT_FATAL(f->meta && f->state && f->pool);
 	pool_format(f->meta, f->state, &header, options);
 	fixture_pool_reattach(f);
@@ -39,10 +49,10 @@ void fixture_pool_open_with(struct fixture_pool *f, const struct pool_options *o
 void fixture_pool_close(struct fixture_pool *f)
 {
 	for (client_id id = 0; id <= SHM_MAX_CLIENTS; id++)
-		free(f->ctl[id]);
-	free(f->pool);
-	free(f->state);
-	free(f->meta);
+		fixture_memory_free(f->ctl[id]);
+	fixture_memory_free(f->pool);
+	fixture_memory_free(f->state);
+	fixture_memory_free(f->meta);
 }
 
 void fixture_pool_reattach(struct fixture_pool *f)
@@ -87,8 +97,9 @@ client_id fixture_pool_client(struct fixture_pool *f, uint64_t max_frames)
 	client_id id = CLIENT_NONE;
 
 	CU_ASSERT_EQUAL_FATAL(pool_client_reserve(f->pool, &id), 0);
-	free(f->ctl[id]);
-	f->ctl[id] = calloc(1, shm_ctl_bytes(FIXTURE_THREADS));
+	fixture_memory_free(f->ctl[id]);
+	f->ctl[id] =
+		fixture_memory_new(shm_ctl_bytes(FIXTURE_THREADS, pool_meta(f->pool)->nr_frames));
 	CU_ASSERT_PTR_NOT_NULL_FATAL(f->ctl[id]);
 	f->seq[id] = 0;
 	for (uint32_t t = 0; t < FIXTURE_THREADS; t++)

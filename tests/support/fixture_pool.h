@@ -12,6 +12,11 @@
 
 #define FIXTURE_THREADS 2u /* of a client */
 
+/* Where the fixtures' memory comes from, all of it zero: calloc() and free(), unless the program
+ * has functions of these names of its own (tests/fuzz/world.h). */
+void *fixture_memory_new(size_t bytes);
+void fixture_memory_free(void *memory);
+
 struct fixture_pool {
 	struct pool *pool;
 	struct pool_options options;

@@ -2,7 +2,6 @@
 #include "tests/support/fixture_session.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- start and end ------------------------------------------------------------------------------
@@ -10,11 +9,11 @@
 
 struct shell *shell_open_empty(uint32_t nr_frames, enum shell_commits commits)
 {
-	struct shell *s = calloc(1, sizeof *s);
+	struct shell *s = fixture_memory_new(sizeof *s);
 
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s);
 	fixture_pool_open(&s->pool, nr_frames);
-	s->session = calloc(1, session_bytes());
+	s->session = fixture_memory_new(session_bytes());
 	CU_ASSERT_PTR_NOT_NULL_FATAL(s->session);
 	s->limits = (struct session_limits){.connections = 0,
 					    .handshakes = 64,
@@ -44,8 +43,8 @@ void shell_close(struct shell *s)
 	FIXTURE_AUDIT(&s->pool);
 	CU_ASSERT(s->most_actions <= SESSION_MAX_ACTIONS);
 	fixture_pool_close(&s->pool);
-	free(s->session);
-	free(s);
+	fixture_memory_free(s->session);
+	fixture_memory_free(s);
 }
 
 void shell_restart(struct shell *s, bool has_ctls)
@@ -101,7 +100,8 @@ static void prepare(struct shell *s, const struct session_action *action)
 
 	if (s->prepare_status == 0) {
 		CU_ASSERT_PTR_NULL(s->pool.ctl[action->client]);
-		event.ctl = calloc(1, shm_ctl_bytes(action->max_threads));
+		event.ctl = fixture_memory_new(
+			shm_ctl_bytes(action->max_threads, pool_meta(s->pool.pool)->nr_frames));
 		CU_ASSERT_PTR_NOT_NULL_FATAL(event.ctl);
 		s->pool.ctl[action->client] = event.ctl;
 		for (uint32_t t = 0; t < action->max_threads; t++)
@@ -115,7 +115,7 @@ static void prepare(struct shell *s, const struct session_action *action)
 
 static void release(struct shell *s, client_id client)
 {
-	free(s->pool.ctl[client]);
+	fixture_memory_free(s->pool.ctl[client]);
 	s->pool.ctl[client] = NULL;
 	s->released[client] = true;
 }
@@ -169,6 +169,14 @@ static void perform(struct shell *s, const struct session_action *action)
 						.conn = action->conn,
 						.client = action->client,
 						.thread = action->thread,
+						.cookie = action->cookie,
+						.status = s->heads_status});
+		break;
+	case ACTION_TABLE:
+		pend(s, &(struct session_event){.kind = EVENT_TABLE,
+						.conn = action->conn,
+						.client = action->client,
+						.nr_slots = action->nr_slots,
 						.cookie = action->cookie,
 						.status = s->heads_status});
 		break;

@@ -59,6 +59,8 @@ static size_t body_bytes(enum message_kind kind)
 		[MESSAGE_SHRINK] = sizeof(struct message_shrink),
 		[MESSAGE_SHRINK_DONE] = sizeof(struct message_shrink_done),
 		[MESSAGE_PRESSURE] = sizeof(struct message_pressure),
+		[MESSAGE_PURGE_TABLE] = sizeof(struct message_purge_table),
+		[MESSAGE_WHY] = sizeof(struct message_why),
 	};
 
 	return bytes[kind];
@@ -103,6 +105,14 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 		       !strcmp(a->cache_register.name, b->cache_register.name);
 	case MESSAGE_SHRINK_DONE:
 		return shrink_done_is_equal(a, b);
+	case MESSAGE_RECLAIM:
+		return a->reclaim.nr_frames == b->reclaim.nr_frames &&
+		       a->reclaim.client == b->reclaim.client &&
+		       a->reclaim.cache == b->reclaim.cache &&
+		       a->reclaim.dry_run == b->reclaim.dry_run;
+	case MESSAGE_SET:
+		return a->set.client == b->set.client && a->set.key == b->set.key &&
+		       a->set.value == b->set.value;
 	case MESSAGE_SHARE:
 		return a->share.lane == b->share.lane && a->share.seq == b->share.seq &&
 		       a->share.pfn == b->share.pfn && a->share.to_client == b->share.to_client;
@@ -121,7 +131,7 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 		       a->reply.max_threads == b->reply.max_threads &&
 		       a->reply.shrink_self == b->reply.shrink_self &&
 		       a->reply.count == b->reply.count && a->reply.result == b->reply.result &&
-		       !memcmp(&a->reply.nr_owned, &b->reply.nr_owned, 8 * sizeof(uint64_t)) &&
+		       !memcmp(&a->reply.nr_owned, &b->reply.nr_owned, 10 * sizeof(uint64_t)) &&
 		       a->reply.level == b->reply.level;
 	case MESSAGE_PCP_CREATE:
 	case MESSAGE_PCP_REFILL:
@@ -129,7 +139,8 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 	case MESSAGE_CACHE_UNREGISTER:
 	case MESSAGE_STATUS:
 	case MESSAGE_GOODBYE:
-	case MESSAGE_RECLAIM:
+	case MESSAGE_PURGE_TABLE:
+	case MESSAGE_WHY:
 	case MESSAGE_DRAIN:
 	case MESSAGE_CHECK:
 	case MESSAGE_SHRINK:

@@ -71,7 +71,8 @@ static void no_two_rings_of_a_thread_share_a_byte(void)
 		for (uint32_t other = 0; other < m; other++)
 			CU_ASSERT(end[other] <= start[m] || end[m] <= start[other]);
 	}
-	CU_ASSERT_EQUAL(shm_ctl_bytes(2), shm_ctl_bottom_offset(2, 0));
+	CU_ASSERT_EQUAL(shm_ctl_purge_offset(2), shm_ctl_bottom_offset(2, 0));
+	CU_ASSERT_EQUAL(shm_ctl_bytes(2, 513), shm_ctl_table_offset(2) + 2 * SHM_PAGE);
 }
 
 static void heads_of_a_client_do_not_overlap(void)

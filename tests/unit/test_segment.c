@@ -247,16 +247,16 @@ static void a_ctl_is_fresh_sealed_and_says_whose_it_is(void)
 	void *map = NULL;
 	int fd = -1;
 
-	CU_ASSERT_EQUAL_FATAL(segment_ctl_create(7, 3, 99, &fd, &map), 0);
+	CU_ASSERT_EQUAL_FATAL(segment_ctl_create(7, 3, 600, 99, &fd, &map), 0);
 	header = map;
 	CU_ASSERT_EQUAL(header->magic, SHM_CTL_MAGIC);
 	CU_ASSERT_EQUAL(header->client, 7);
 	CU_ASSERT_EQUAL(header->max_threads, 3);
 	CU_ASSERT_EQUAL(header->instance_id, 99);
-	CU_ASSERT_EQUAL(header->ctl_bytes, shm_ctl_bytes(3));
+	CU_ASSERT_EQUAL(header->ctl_bytes, shm_ctl_bytes(3, 600));
 	CU_ASSERT_EQUAL(ftruncate(fd, 4096), -1);
 	CU_ASSERT_EQUAL(used_bytes(fd), SHM_PAGE);
-	CU_ASSERT_EQUAL(munmap(map, shm_ctl_bytes(3)), 0);
+	CU_ASSERT_EQUAL(munmap(map, shm_ctl_bytes(3, 600)), 0);
 	(void)close(fd);
 }
 
