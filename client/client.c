@@ -83,6 +83,7 @@ static pageclient *client_new(void)
 	(void)pthread_mutex_init(&client->threads.lock, NULL);
 	(void)pthread_mutex_init(&client->deferred.lock, NULL);
 	(void)pthread_mutex_init(&client->caches.lock, NULL);
+	purge_open(client);
 	(void)pthread_mutex_init(&client->dispatch_lock, NULL);
 	(void)pthread_mutex_init(&client->away.lock, NULL);
 	clock_cond_init(&client->caches.idle);
@@ -115,6 +116,7 @@ static void client_release(pageclient *client)
 		free(client->threads.pcp[i]);
 	}
 	share_close(client);
+	purge_close(client);
 	dispatch_close(client);
 	rpc_done(&client->rpc);
 	map_detach(client);
@@ -210,6 +212,7 @@ static void status_from_meta(const pageclient *client, struct pageclient_status 
 	status->low = shm_load(&shown->low);
 	status->high = shm_load(&shown->high);
 	status->max = shm_load(&shown->max);
+	status->nr_purged = shm_load(&shown->nr_purged);
 }
 
 static int status_from_daemon(pageclient *client, struct pageclient_status *status)
@@ -228,6 +231,7 @@ static int status_from_daemon(pageclient *client, struct pageclient_status *stat
 	status->low = reply.low;
 	status->high = reply.high;
 	status->max = reply.max;
+	status->nr_purged = reply.nr_purged;
 	status->level = (enum pageclient_level)reply.level;
 	return 0;
 }
@@ -253,6 +257,7 @@ static int status_fill(pageclient *client, struct pageclient_status *status)
 	} else if (status->state != PAGECLIENT_CONNECTED) {
 		status_from_meta(client, status);
 	}
+	status->nr_purgeable = purge_count(client);
 	status->nr_bad_free += __atomic_load_n(&client->nr_bad_free, __ATOMIC_RELAXED);
 	return 0;
 }

@@ -33,7 +33,7 @@
  * Locks, in the order in which they are taken; none is held while a callback runs:
  *   dispatch_lock (held during callbacks, only ever tried, but by the library's own thread)  >
  *   pcp.lock (the shared pcp only)  >  shares.lock  >  away.lock, caches.lock  >  threads.lock,
- *   deferred.lock, rpc.lock (each a leaf).
+ *   deferred.lock, purge.lock, rpc.lock (each a leaf).
  *
  * Invariants.
  *   C1 a pcp is named by at most one member, but for the shared one; who is not its thread, or does
@@ -57,6 +57,7 @@
 #include <pageclient/pageclient.h>
 #pragma GCC visibility pop
 
+#include "client/purge_slot.h"
 #include "paged/message.h"
 #include "shm/view.h"
 
@@ -160,6 +161,8 @@ struct thread {
 struct rpc {
 	pthread_mutex_t lock;
 	bool reading;        /* a leader reads the socket; buffer is its */
+	uint32_t nr_polling; /* threads that wait for the socket, which stays till they left */
+	pthread_cond_t left; /* nr_polling became 0 */
 	bool ended;          /* the connection is gone; every call is answered -ENOTCONN */
 	uint64_t generation; /* of the connection: 1, one more with each resume. Written under lock,
 			      * atomic: looked at without it too */
@@ -171,6 +174,7 @@ struct rpc {
 struct share_entry { /* a shared frame and how often this process holds it; 0: free entry */
 	uint32_t pfn;
 	uint32_t count;
+	bool lent; /* to a slot of the purge table, which stands for the one reference */
 };
 
 struct pageclient {
@@ -241,6 +245,7 @@ struct pageclient {
 		uint32_t capacity;
 		uint32_t nr;
 	} shares;
+	struct purge_table purge;
 	pthread_mutex_t dispatch_lock;
 	uint32_t state_told;      /* under dispatch_lock: the last state that on_state heard of */
 	uint64_t generation_told; /* under dispatch_lock: the connection that it was */
@@ -334,6 +339,9 @@ int rpc_request(pageclient *client, struct message *request, uint64_t answer_ms,
 		struct message_reply *ret_reply);
 /* Sends a request to which nobody waits for the answer, if that can be done at once. */
 void rpc_post(pageclient *client, struct message *request);
+/* Waits, with rpc.lock held, until nobody waits for the call socket any more. Its connection has
+ * ended, so they are on their way. */
+void rpc_await_pollers_locked(struct rpc *rpc);
 uint64_t rpc_generation(const pageclient *client);
 
 /* rpc.c: that connection is gone, unless it is another one by now: state AWAY, every call ends
@@ -455,6 +463,11 @@ bool share_is_held(const pageclient *client, uint32_t pfn);
 void share_lock(pageclient *client);
 bool share_try_lock(pageclient *client);
 void share_unlock(pageclient *client);
+/* The one reference of pfn now stands in a slot of the purge table. -EINVAL: not held. -EBUSY: held
+ * more than once, or lent already. */
+int share_lend(pageclient *client, uint32_t pfn);
+/* It is the program's again; or (gone) the daemon has purged it. */
+void share_return(pageclient *client, uint32_t pfn, bool gone);
 int share_open(pageclient *client);
 void share_close(pageclient *client);
 
@@ -481,5 +494,7 @@ void private_close(pageclient *client);
 void *private_alloc(pageclient *client, order_t order); /* NULL: no room */
 void private_free(pageclient *client, void *frame, order_t order);
 uint64_t private_nr_owned(pageclient *client);
+/* Is pfn the head of a block of the program? */
+bool private_block(const pageclient *client, pfn_t pfn, order_t *ret_order);
 
 #endif

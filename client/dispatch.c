@@ -171,9 +171,10 @@ static int dispatch_message(pageclient *client, const struct message *message)
 	if (message->kind != MESSAGE_PRESSURE ||
 	    message->pressure.level > PAGECLIENT_LEVEL_CRITICAL)
 		return 0;
-	/* relaxed; a number for people */
-	__atomic_store_n(&client->level, message->pressure.level, __ATOMIC_RELAXED);
-	if (!client->options.on_pressure)
+	/* relaxed; a number for people. After a resume the daemon says once more what it said. */
+	if (__atomic_exchange_n(&client->level, message->pressure.level, __ATOMIC_RELAXED) ==
+		    message->pressure.level ||
+	    !client->options.on_pressure)
 		return 0;
 	client->options.on_pressure(client->options.arg,
 				    (enum pageclient_level)message->pressure.level);

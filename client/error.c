@@ -25,7 +25,8 @@ const char *pageclient_error(void)
 {
 	const struct thread *thread = thread_peek();
 
-	return thread ? thread->error : "";
+	/* Whatever fails in a thread has a place for its sentence, unless that is what failed. */
+	return thread ? thread->error : "no memory for the library itself: free some and try again";
 }
 
 int client_check(const pageclient *client)

@@ -198,3 +198,11 @@ uint64_t private_nr_owned(pageclient *client)
 	(void)pthread_mutex_unlock(&pool->lock);
 	return n;
 }
+
+bool private_block(const pageclient *client, pfn_t pfn, order_t *ret_order)
+{
+	uint8_t head = pfn < client->nr_frames ? client->private_pool->head[pfn] : 0;
+
+	*ret_order = head & 31u;
+	return (head & PRIVATE_TAKEN) != 0;
+}

@@ -6,8 +6,8 @@
  * reply is there nothing that was sent before can happen any more: what is repeated then happens
  * once, and what META says of a ring's capacity is the last word.
  *
- * The switch puts the new sockets behind the old numbers (C6): a thread that polls or reads the old
- * call socket at this moment needs not be waited for, and pageclient_fd() stays what it is. The
+ * The switch puts the new sockets behind the old numbers (C6), so pageclient_fd() stays what it is.
+ * Threads that still wait for the old call socket, which has ended, leave it first: see rpc.c. The
  * event socket belongs to dispatch, so it is left for it to take.
  *
  * -ESTALE says that there is no such client: the segment was replaced, or the client was taken for
@@ -77,6 +77,7 @@ static void resume_switch(pageclient *client)
 	struct rpc *rpc = &client->rpc;
 
 	(void)pthread_mutex_lock(&rpc->lock);
+	rpc_await_pollers_locked(rpc);
 	resume_replace(client->away.fd, client->call_fd);
 	resume_drop(client);
 	(void)dispatch_watch(client, client->call_fd, EPOLLRDHUP);

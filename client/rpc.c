@@ -8,9 +8,10 @@
  * under way before its answer can come.
  *
  * When the connection ends (away.c) every call under way ends with -ENOTCONN. Those that are waited
- * for go on: rpc_finish() waits for the next connection and sends the request again. A leader that
- * still reads then may hold the old socket or the new one; only its generation says whose end it
- * saw. */
+ * for go on: rpc_finish() waits for the next connection and sends the request again. The socket is
+ * not replaced before all have left poll(): it looks descriptors up again when it wakes, but is on
+ * the wait queue of the file that it began with, so who comes to run late would find the new
+ * connection, with nothing to read, and sleep on for all its patience. */
 #include "client/client_private.h"
 
 #include <errno.h>
@@ -22,6 +23,7 @@ int rpc_init(struct rpc *rpc)
 {
 	rpc->buffer = malloc(MESSAGE_BYTES_MAX);
 	rpc->generation = 1;
+	clock_cond_init(&rpc->left);
 	(void)pthread_mutex_init(&rpc->lock, NULL);
 	return rpc->buffer ? 0 : error_set(-ENOMEM, "no memory for the connection's buffer");
 }
@@ -88,6 +90,26 @@ static void rpc_promote_locked(struct rpc *rpc)
 	}
 }
 
+static void rpc_enter_poll_locked(struct rpc *rpc)
+{
+	rpc->nr_polling++;
+	(void)pthread_mutex_unlock(&rpc->lock);
+}
+
+/* Takes the lock again. */
+static void rpc_leave_poll(struct rpc *rpc)
+{
+	(void)pthread_mutex_lock(&rpc->lock);
+	if (--rpc->nr_polling == 0)
+		(void)pthread_cond_broadcast(&rpc->left);
+}
+
+void rpc_await_pollers_locked(struct rpc *rpc)
+{
+	while (rpc->nr_polling)
+		(void)pthread_cond_wait(&rpc->left, &rpc->lock);
+}
+
 uint64_t rpc_generation(const pageclient *client)
 {
 	/* acquire; pairs with the release in resume.c */
@@ -152,13 +174,29 @@ static int rpc_try_send(pageclient *client, struct rpc_call *call, struct messag
 	return r;
 }
 
+/* Waits until the daemon reads again, or its connection ends. */
+static int rpc_await_room(pageclient *client, uint64_t generation, uint64_t deadline_ns)
+{
+	struct rpc *rpc = &client->rpc;
+	int r = 0;
+
+	(void)pthread_mutex_lock(&rpc->lock);
+	if (!rpc->ended && rpc->generation == generation) {
+		rpc_enter_poll_locked(rpc);
+		r = clock_poll(client->call_fd, POLLOUT, deadline_ns);
+		rpc_leave_poll(rpc);
+	}
+	(void)pthread_mutex_unlock(&rpc->lock);
+	return r;
+}
+
 static int rpc_send(pageclient *client, struct rpc_call *call, struct message *request,
 		    uint64_t deadline_ns)
 {
 	int r;
 
 	while ((r = rpc_try_send(client, call, request)) == -EAGAIN) {
-		r = clock_poll(client->call_fd, POLLOUT, deadline_ns);
+		r = rpc_await_room(client, call->generation, deadline_ns);
 		if (r < 0)
 			return error_set(r, "the daemon does not read its socket: is it stopped?");
 	}
@@ -221,11 +259,11 @@ static int rpc_lead_locked(pageclient *client, uint64_t deadline_ns)
 	int r;
 
 	rpc->reading = true;
-	(void)pthread_mutex_unlock(&rpc->lock);
+	rpc_enter_poll_locked(rpc);
 	r = clock_poll(client->call_fd, POLLIN, deadline_ns);
 	if (r == 0)
 		r = socket_receive(client->call_fd, rpc->buffer, &message, NULL, NULL);
-	(void)pthread_mutex_lock(&rpc->lock);
+	rpc_leave_poll(rpc);
 	rpc->reading = false;
 	if (r == -EAGAIN || (r < 0 && r != -ETIMEDOUT && rpc->generation != generation))
 		return 0;

@@ -103,7 +103,8 @@ static void share_add(pageclient *client, uint32_t pfn)
 	struct share_entry *entry = share_find(client->shares.entry, client->shares.capacity, pfn);
 
 	client->shares.nr += entry->count == 0;
-	entry->pfn = pfn;
+	if (entry->count == 0)
+		*entry = (struct share_entry){.pfn = pfn};
 	entry->count++;
 }
 
@@ -122,6 +123,44 @@ static void share_remove(pageclient *client, struct share_entry *entry)
 		table[i].count = 0;
 		*share_find(table, mask + 1, moved.pfn) = moved;
 	}
+}
+
+int share_lend(pageclient *client, uint32_t pfn)
+{
+	struct share_entry *entry;
+	int r = -EINVAL;
+
+	share_lock(client);
+	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
+	if (entry->count == 1 && !entry->lent) {
+		entry->lent = true;
+		r = 0;
+	} else if (entry->count > 0) {
+		r = -EBUSY;
+	}
+	share_unlock(client);
+	return r;
+}
+
+void share_return(pageclient *client, uint32_t pfn, bool gone)
+{
+	struct share_entry *entry;
+
+	share_lock(client);
+	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
+	entry->lent = false;
+	if (gone && entry->count == 1)
+		share_remove(client, entry);
+	share_unlock(client);
+}
+
+/* Is the frame's reference in the purge table? Then nothing else may count on it. */
+static int share_check_lent(const pageclient *client, uint32_t pfn)
+{
+	if (!share_find(client->shares.entry, client->shares.capacity, pfn)->lent)
+		return 0;
+	return error_set(-EBUSY, "the frame is in a purgeable slot of this process: take it out "
+				 "with pageclient_purgeable_take() first");
 }
 
 /* --- requests --- */
@@ -180,6 +219,8 @@ static int share_locked(pageclient *client, struct pcp *pcp, pfn_t pfn, uint32_t
 	struct message_reply reply;
 	int r = share_reserve(client);
 
+	if (r == 0)
+		r = share_check_lent(client, pfn);
 	if (r < 0)
 		return r;
 	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
@@ -240,6 +281,8 @@ static int import_locked(pageclient *client, struct pcp *pcp, uint64_t handle, v
 	int r = share_reserve(client);
 
 	if (r == 0)
+		r = share_check_lent(client, (uint32_t)(handle >> 32));
+	if (r == 0)
 		r = share_request(client, pcp, &request, &reply);
 	if (r < 0)
 		return r;
@@ -268,8 +311,10 @@ static int put_locked(pageclient *client, struct pcp *pcp, pfn_t pfn)
 	struct message request = {.kind = MESSAGE_PUT, .put = {.pfn = pfn}};
 	struct share_entry *entry = share_find(client->shares.entry, client->shares.capacity, pfn);
 	struct message_reply reply;
-	int r;
+	int r = share_check_lent(client, pfn);
 
+	if (r < 0)
+		return r;
 	if (entry->count > 1) {
 		entry->count--;
 		return 0;

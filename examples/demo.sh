@@ -1,6 +1,10 @@
 #!/usr/bin/env bash
-# examples/demo.sh BUILD-DIR - the whole of it in half a minute: a private daemon with a small segment,
-# four processes (examples/filecache.c) whose caches together are much larger, one of them killed.
+# examples/demo.sh BUILD-DIR [--kill-server] - the whole of it in half a minute: a private daemon with a
+# small segment, four processes (examples/filecache.c) whose caches together are much larger, one of
+# them killed.
+#
+# --kill-server: the daemon's server is killed as well, with SIGKILL, about once a second for some twenty
+# seconds, and it is told how long that held the processes up. Takes three quarters of a minute.
 #
 # Needs no privilege and no running daemon. Leaves nothing behind, however it ends. Exit status 0: no
 # block was wrong and no frame was lost; 1 otherwise.
@@ -11,9 +15,23 @@ ARCHIVE_BYTES=$((96 << 20)) # of files; the segment gets a fourth of it
 PACK_SECONDS=6              # at most, on a slow machine: then it is fewer files
 BLOCKS_MIN=8192             # 32 MiB; with fewer there is too little to see
 SECONDS_TOTAL=10            # how long the four serve; the one is killed half-way
+SECONDS_KILLING=30          # the same with --kill-server
+KILL_EVERY=1.1              # s; less, and the supervisor takes it for a server that cannot live
 WAIT_TICKS=100              # of 50 ms: what is waited for takes at most 5 s
 
-build=${1:-build/release}
+build=build/release
+killing=false
+for word in "$@"; do
+	case $word in
+	--kill-server) killing=true ;;
+	-*)
+		echo "demo: unknown option $word; there is --kill-server" >&2
+		exit 2
+		;;
+	*) build=$word ;;
+	esac
+done
+if $killing; then SECONDS_TOTAL=$SECONDS_KILLING; fi
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
 case $build in /*) ;; *) build=$PWD/$build ;; esac
 filecache=$build/examples/filecache
@@ -30,6 +48,7 @@ tmp=
 daemon=
 declare -A worker=()
 failures=0
+server_kills=0
 
 # --- words ------------------------------------------------------------------------------------------
 
@@ -178,8 +197,10 @@ start_daemon() {
 
 # start NAME OPTION...
 start() {
+	local -a gauge=()
+	if $killing; then gauge=(--gauge "$tmp/$1.gauge"); fi
 	PAGED_SOCKET=$tmp/paged.sock "$filecache" serve "$tmp/archive" --name "$@" \
-		--seconds "$SECONDS_TOTAL" >"$tmp/$1.out" 2>"$tmp/$1.err" &
+		--seconds "$SECONDS_TOTAL" "${gauge[@]}" >"$tmp/$1.out" 2>"$tmp/$1.err" &
 	worker[$1]=$!
 }
 
@@ -195,6 +216,30 @@ start_workers() {
 	start wide --skew 0.6 --seed 2
 	start early --skew 0.8 --seed 3 --work 3
 	start doomed --skew 1.0 --seed 4
+}
+
+# Waits so many seconds; with --kill-server the server, the only child of the supervisor that we
+# started, is killed meanwhile.
+serve_for() {
+	local end=$((SECONDS + $1)) server
+	if ! $killing; then
+		sleep "$1" & # in the background: a signal ends the wait at once
+		wait $!
+		return
+	fi
+	title "kill -9 of the server, every $KILL_EVERY seconds"
+	say "The supervisor starts another one, which takes the segment over as it is. The processes go on" \
+		"with the frames that they have, and wait only when they need the daemon."
+	while [ "$SECONDS" -lt "$end" ]; do
+		sleep "$KILL_EVERY" &
+		wait $!
+		read -r server _ <"/proc/$daemon/task/$daemon/children"
+		if [ -n "$server" ] && kill -KILL "$server" 2>/dev/null; then
+			server_kills=$((server_kills + 1))
+		fi
+	done
+	wait_for pagectl status || fail "no server took over"
+	printf '%d servers killed so far\n' "$server_kills"
 }
 
 show_half_way() {
@@ -265,6 +310,37 @@ check_end() {
 
 sum() { tail -qn 1 "$tmp"/{steady,wide,early,doomed}.out | awk -v n="$1" '{ s += $n } END { print s + 0 }'; }
 
+# percentiles KIND: "N p50 p99 max" of what the gauges of all processes measured.
+percentiles() {
+	cat "$tmp"/*.gauge 2>/dev/null | awk -v kind="$1" '$1 == kind { print $2 }' | sort -n | awk '
+		{ value[NR] = $1 }
+		END {
+			if (NR == 0) { print 0, 0, 0, 0; exit }
+			print NR, value[int((NR + 1) / 2)], value[int(NR * 0.99) + (NR * 0.99 > int(NR * 0.99))], value[NR]
+		}'
+}
+
+show_held_up() {
+	local n p50 p99 max kind
+	title "How long they were held up"
+	say "Longest call to the daemon in each outage and process; then the fast path: a frame given back and" \
+		"one taken, while the daemon was away and, to compare, while it was there. What is longest" \
+		"there is a processor that was not to be had."
+	read -r n p50 p99 max < <(percentiles call)
+	[ "$n" -gt 0 ] || fail "no process noticed an outage: this run shows nothing"
+	awk -v n="$n" -v a="$p50" -v b="$p99" -v c="$max" 'BEGIN {
+		printf "calls that needed the daemon  %7d outages  p50 %8.1f ms  p99 %8.1f ms  max %8.1f ms\n",
+			n, a / 1e3, b / 1e3, c / 1e3 }'
+	for kind in pair-away pair-there; do
+		read -r n p50 p99 max < <(percentiles "$kind")
+		awk -v what="fast path, ${kind#pair-}" -v n="$n" -v a="$p50" -v b="$p99" -v c="$max" 'BEGIN {
+			printf "%-28s  %7d pairs    p50 %8.2f us  p99 %8.2f us  max %8.2f us\n",
+				what, n, a / 1e3, b / 1e3, c / 1e3 }'
+	done
+	printf 'server kills %d, errors %d\n' "$server_kills" "$(cat "$tmp"/*.err | wc -l)"
+	[ "$(cat "$tmp"/*.err | wc -l)" -eq 0 ] || fail "calls failed"
+}
+
 conclude() {
 	local mismatches
 	mismatches=$(sum 12)
@@ -281,12 +357,13 @@ SECONDS=0
 prepare
 start_daemon
 start_workers
-sleep $((SECONDS_TOTAL / 2)) & # in the background: a signal ends the wait at once
-wait $!
+if $killing; then serve_for $((SECONDS_TOTAL / 2 - 3)); else serve_for $((SECONDS_TOTAL / 2)); fi
 show_half_way
 kill_doomed
+if $killing; then serve_for $((SECONDS_TOTAL / 2 - 5)); fi
 wait_for_workers
 check_end
+if $killing; then show_held_up; fi
 conclude
 printf 'took %d s\n' "$SECONDS"
 [ "$failures" -eq 0 ]

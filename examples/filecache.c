@@ -11,12 +11,14 @@
  *   archive.h     where blocks come from, and what they have to be
  *   blockcache.h  the cache: the part that talks to the daemon
  *   zipf.h        what is asked for
+ *   gauge.h       what the daemon's death costs (--gauge)
  *
  * Once a second, and at its end, it prints a line of numbers. Every block that it serves is
  * compared with the bytes of the file: "wrong" has to stay 0. */
 #include "examples/archive.h"
 #include "examples/blockcache.h"
 #include "examples/filecache_options.h"
+#include "examples/gauge.h"
 #include "examples/zipf.h"
 
 #include <errno.h>
@@ -42,6 +44,7 @@ struct server {
 	struct archive *archive;
 	struct blockcache *cache;
 	struct zipf *zipf;
+	struct gauge *gauge; /* NULL: none is wanted */
 	uint64_t requests, hits, misses, wrong;
 	uint64_t uncached; /* of the misses: served without a frame, for there was none */
 	struct timing hit, rebuild;
@@ -227,6 +230,8 @@ static int server_open_client(struct server *server)
 
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.name = server->options->name;
+	if (server->options->gauge && !(server->gauge = gauge_new(&options)))
+		return fail(server->options->gauge, strerror(ENOMEM));
 	r = pageclient_open(&options, &server->client);
 	if (r == 0)
 		r = pageclient_start_thread(server->client);
@@ -256,14 +261,34 @@ static int server_open(struct server *server)
 	if (r < 0)
 		return r;
 	r = blockcache_open(server->client, options->name, nr_blocks, rebuild_ns, &server->cache);
-	return r < 0 ? fail("no cache", pageclient_error()) : 0;
+	if (r < 0)
+		return fail("no cache", pageclient_error());
+	r = server->gauge ? gauge_start(server->gauge, server->client) : 0;
+	return r < 0 ? fail("no thread", strerror(-r)) : 0;
+}
+
+/* What it measured goes to its file. */
+static int server_end_gauge(struct server *server)
+{
+	int r = 0;
+
+	if (!server->gauge)
+		return 0;
+	if (gauge_stop(server->gauge) > 0)
+		r = fail(server->options->name, "calls failed");
+	if (gauge_write(server->gauge, server->options->gauge) < 0)
+		r = fail(server->options->gauge, "it cannot be written");
+	return r;
 }
 
 static void server_close(struct server *server)
 {
+	if (server->gauge)
+		(void)gauge_stop(server->gauge);
 	blockcache_close(server->cache);
 	if (server->client)
 		pageclient_close(server->client);
+	gauge_free(server->gauge);
 	zipf_free(server->zipf);
 	archive_close(server->archive);
 }
@@ -282,6 +307,8 @@ static int command_serve(const struct options *options)
 	r = server_open(&server);
 	if (r == 0)
 		r = run(&server, &signals);
+	if (r == 0)
+		r = server_end_gauge(&server);
 	server_close(&server);
 	return r < 0 || server.wrong > 0;
 }

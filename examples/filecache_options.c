@@ -17,6 +17,7 @@ enum {
 	LONG_WORK,
 	LONG_SKEW,
 	LONG_SEED,
+	LONG_GAUGE,
 };
 
 static const struct option long_options[] = {
@@ -26,6 +27,7 @@ static const struct option long_options[] = {
 	{"work", required_argument, NULL, LONG_WORK},
 	{"skew", required_argument, NULL, LONG_SKEW},
 	{"seed", required_argument, NULL, LONG_SEED},
+	{"gauge", required_argument, NULL, LONG_GAUGE},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -46,6 +48,7 @@ void options_print_help(void)
 		"  --work S      serves for the first S seconds only, then idles with its cache\n"
 		"  --skew X      0: all blocks are asked for alike; 1: some far more (default: 1)\n"
 		"  --seed N      which blocks are the popular ones (default: 1)\n"
+		"  --gauge FILE  how long calls took while the daemon was away, into this file\n"
 		"\n"
 		"The daemon is found by $PAGED_SOCKET, else at $XDG_RUNTIME_DIR/paged/paged.sock,\n"
 		"else at /run/paged/paged.sock. Exit status: 0 all blocks were right, 1 one was\n"
@@ -77,6 +80,8 @@ static int take(struct options *options, int option)
 
 	if (option == LONG_NAME)
 		options->name = optarg;
+	else if (option == LONG_GAUGE)
+		options->gauge = optarg;
 	else if (option == LONG_SECONDS)
 		r = parse_number(optarg, SECONDS_MAX, &options->seconds);
 	else if (option == LONG_WORK)

@@ -15,6 +15,7 @@ struct options {
 	double work;        /* after so many it is idle, and keeps its cache */
 	double skew;
 	uint64_t seed;
+	const char *gauge; /* file for what gauge.h measures; NULL: nothing is */
 };
 
 void options_print_help(void);

@@ -2,13 +2,11 @@
 #include "pagectl/human.h"
 #include "pagectl/json.h"
 #include "pagectl/pagectl.h"
+#include "pagectl/verdict.h"
 
-#include <ctype.h>
 #include <string.h>
 
-/* Calls, and prints to stderr if no reply comes. What the reply's status means is the caller's to
- * say: a Check that finds a broken invariant is an answer. Returns an enum pagectl_exit. */
-static int call(struct pagectl *ctl, struct message *request, struct message_reply *ret_reply)
+int act_call(struct pagectl *ctl, struct message *request, struct message_reply *ret_reply)
 {
 	char text[CONNECT_TEXT_BYTES];
 	int r = connection_call(&ctl->connection, request, ret_reply, text, sizeof(text));
@@ -20,70 +18,41 @@ static int call(struct pagectl *ctl, struct message *request, struct message_rep
 	return PAGECTL_OK;
 }
 
-static int refused(const struct pagectl *ctl, const struct message_reply *reply)
+int act_refused(const struct pagectl *ctl, const struct message_reply *reply)
 {
 	fprintf(stderr, "pagectl: %s: %s\n", ctl->connection.address.sun_path,
 		reply->text[0] ? reply->text : human_errno(-reply->status).s);
 	return PAGECTL_FAILED;
 }
 
-/* Length of the invariant's id that text starts with ("I5"), 0 if it starts with none. */
-static size_t invariant_length(const char *text)
-{
-	size_t n = 1;
-
-	if (text[0] != 'I' || !isdigit((unsigned char)text[1]))
-		return 0;
-	while (isdigit((unsigned char)text[n]))
-		n++;
-	return n;
-}
-
 int act_check(struct pagectl *ctl)
 {
 	struct message request = {.kind = MESSAGE_CHECK};
 	struct message_reply reply;
-	size_t id_length;
-	int r = call(ctl, &request, &reply);
+	int r = act_call(ctl, &request, &reply);
 
 	if (r != PAGECTL_OK)
 		return r;
-	id_length = reply.status < 0 ? invariant_length(reply.text) : 0;
-	if (reply.status < 0 && !id_length)
-		return refused(ctl, &reply);
-	r = reply.status < 0 ? PAGECTL_FAILED : PAGECTL_OK;
-	if (r == PAGECTL_OK && !reply.text[0])
-		snprintf(reply.text, sizeof(reply.text), "every invariant holds");
-	if (ctl->want_json) {
-		json_t *root = json_new();
-
-		json_object_set_new(root, "ok", json_boolean(r == PAGECTL_OK));
-		if (id_length)
-			json_put_text(root, "invariant", reply.text, id_length);
-		else
-			json_put_string(root, "invariant", NULL);
-		json_put_text(root, "text", reply.text, sizeof(reply.text));
-		json_print(root);
-	} else {
-		printf("%s: %s\n", r == PAGECTL_OK ? "ok" : "broken", reply.text);
-	}
-	return r;
+	if (reply.status < 0 && !verdict_invariant_length(reply.text))
+		return act_refused(ctl, &reply);
+	return verdict_print(reply.status >= 0, reply.text, ctl->want_json ? json_new() : NULL);
 }
 
 /* Asks for frames to come back and says how many did. asked is shown in JSON under its name; for
  * people it reads
- * "<done> N frames (M MiB)<tail>". */
+ * "<done> N frames (M MiB)<tail>", and a line from whom. */
 static int bring_back(struct pagectl *ctl, struct message *request, const char *name,
 		      uint64_t asked, const char *done, const char *tail)
 {
+	char text[MESSAGE_TEXT_BYTES];
 	struct message_reply reply;
 	uint64_t bytes;
-	int r = call(ctl, request, &reply);
+	int r = act_call(ctl, request, &reply);
 
 	if (r != PAGECTL_OK)
 		return r;
 	if (reply.status < 0)
-		return refused(ctl, &reply);
+		return act_refused(ctl, &reply);
 	bytes = reply.count << ctl->view.header->page_shift;
 	if (ctl->want_json) {
 		json_t *root = json_new();
@@ -91,10 +60,12 @@ static int bring_back(struct pagectl *ctl, struct message *request, const char *
 		json_put_number(root, name, asked);
 		json_put_number(root, "frames", reply.count);
 		json_put_number(root, "bytes", bytes);
+		json_put_text(root, "text", reply.text, sizeof(reply.text));
 		return json_print(root);
 	}
-	printf("%s %llu frames (%s)%s\n", done, (unsigned long long)reply.count,
-	       human_size(bytes).s, tail);
+	human_clean_into(text, sizeof(text), reply.text, sizeof(reply.text));
+	printf("%s %llu frames (%s)%s\n%s%s", done, (unsigned long long)reply.count,
+	       human_size(bytes).s, tail, text, text[0] ? "\n" : "");
 	return PAGECTL_OK;
 }
 
@@ -105,11 +76,54 @@ int act_drain(struct pagectl *ctl)
 	return bring_back(ctl, &request, "client", ctl->client, "drained", "");
 }
 
+/* `CLIENT:ID` as numbers; false: it is a name. */
+static bool parse_cache(const char *text, uint32_t *ret_client, uint32_t *ret_cache)
+{
+	char rest;
+
+	return sscanf(text, "%u:%u%c", ret_client, ret_cache, &rest) == 2;
+}
+
+/* The one cache of that name, of the client that --client gave, if it did. */
+static int find_cache(const struct pagectl *ctl, struct message_reclaim *reclaim)
+{
+	uint32_t n = 0;
+
+	if (parse_cache(ctl->cache, &reclaim->client, &reclaim->cache))
+		return PAGECTL_OK;
+	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
+		struct shm_cache cache = ctl->view.caches[i];
+
+		cache.name[sizeof(cache.name) - 1] = '\0';
+		if (cache.state == SHM_CACHE_FREE || strcmp(cache.name, ctl->cache) != 0 ||
+		    (ctl->client && cache.client != ctl->client))
+			continue;
+		reclaim->client = cache.client;
+		reclaim->cache = cache.id;
+		n++;
+	}
+	if (n == 1)
+		return PAGECTL_OK;
+	fprintf(stderr,
+		n ? "pagectl: %u caches are called '%s'; CLIENT:ID would be right, as pagectl "
+		    "caches shows them\n"
+		  : "pagectl: there are %u caches called '%s'; pagectl caches lists them\n",
+		n, ctl->cache);
+	return PAGECTL_FAILED;
+}
+
 int act_reclaim(struct pagectl *ctl)
 {
-	struct message request = {.kind = MESSAGE_RECLAIM, .reclaim = {.nr_frames = ctl->n_frames}};
+	struct message request = {.kind = MESSAGE_RECLAIM,
+				  .reclaim = {.nr_frames = ctl->n_frames,
+					      .client = ctl->client,
+					      .dry_run = ctl->want_dry_run}};
 	char tail[64];
+	int r = ctl->cache ? find_cache(ctl, &request.reclaim) : PAGECTL_OK;
 
+	if (r != PAGECTL_OK)
+		return r;
 	(void)snprintf(tail, sizeof(tail), ", %llu wanted", (unsigned long long)ctl->n_frames);
-	return bring_back(ctl, &request, "wanted", ctl->n_frames, "reclaimed", tail);
+	return bring_back(ctl, &request, "wanted", ctl->n_frames,
+			  ctl->want_dry_run ? "could reclaim" : "reclaimed", tail);
 }

@@ -42,17 +42,26 @@ static const struct command commands[] = {
 		.more = "Sorted by OWNED, which includes what lies in magazines (MAG). SHARED\n"
 			"is what a client has a reference to. Clients that had trouble\n"
 			"(refused frees, lies, stalls, failed requests) or lost frames to\n"
-			"reclaim are listed a second time, with the counts.\n",
+			"reclaim are listed a second time, with the counts; those with limits\n"
+			"of their own with these, and what set them. --older-than lists those\n"
+			"alone that have been attached for so long: 90s, 5m, 1h, 2d.\n",
+		.options = OPTION_OLDER_THAN,
 		.run = show_clients,
 	},
 	{
 		.name = "caches",
-		.args = "",
+		.args = "[-v]",
 		.text = "registered caches, as slabtop shows slabs",
 		.more = "Sorted by FRAMES, which is the daemon's estimate; OBJECTS is what\n"
 			"count() said last. SCANNED and FREED are objects, BACK the frames\n"
-			"that really came back, LATE the deadlines missed. After three missed\n"
-			"in a row the breaker is open: the cache is left alone for a while.\n",
+			"that really came back, LATE the deadlines missed, COST what a frame\n"
+			"costs to rebuild. After three missed in a row the breaker is open: the\n"
+			"cache is left alone for a while.\n\n"
+			"The purgeable frames of a client are a row, too: OBJECTS are its\n"
+			"entries, of which so many are PINNED, PURGED were taken, and REFAULTS\n"
+			"of them were wanted again. With -v each cache is followed by how often\n"
+			"an upcall took, scanned and brought back how much, in powers of two.\n",
+		.options = OPTION_VERBOSE,
 		.run = show_caches,
 	},
 	{
@@ -65,11 +74,43 @@ static const struct command commands[] = {
 		.more_help = show_vmstat_help,
 	},
 	{
-		.name = "check",
+		.name = "psi",
 		.args = "",
+		.text = "who waited for frames, and how long, as /proc/pressure",
+		.more = "Of all, of each zone and of each client. some: a request waited for\n"
+			"frames; full: one did, and nobody else had a request met in the last\n"
+			"second (of a client: as many waited as it has threads). Shares of the\n"
+			"last 10, 60 and 300 s in percent; total in microseconds. Programs\n"
+			"subscribe at pressure.sock, as systemd's MEMORY_PRESSURE_WATCH has it.\n",
+		.run = show_psi,
+	},
+	{
+		.name = "pressure",
+		.args = "[--simulate ...]",
+		.text = "the level of pressure: none, low, medium or critical",
+		.more = "own is that of the segment, machine that of the machine, its cgroups\n"
+			"and the service manager; clients are told the higher. With --simulate\n"
+			"LEVEL the machine counts as that short until --simulate off: caches are\n"
+			"asked, and free memory is given back after [reclaim] give_back_after.\n",
+		.options = OPTION_SIMULATE,
+		.run = act_pressure,
+	},
+	{
+		.name = "check",
+		.args = "[--offline]",
 		.text = "recount everything; names the invariant that is broken",
 		.more = "The daemon recounts while its clients go on. Exit status 0: every\n"
-			"invariant holds. 1: one does not.\n",
+			"invariant holds. 1: one does not.\n\n"
+			"With --offline it is pagectl that recounts, and the daemon is dead: the\n"
+			"files /dev/shm/paged-INSTANCE-{meta,state,data} that it left are read,\n"
+			"and recovered in copies as the next daemon would do it; the files stay\n"
+			"as they are. Prints what state they were left in. The user has to be\n"
+			"that of the daemon. INSTANCE is found as paged finds it (system,\n"
+			"user-UID, or made from --runtime-dir). Exit status 1 also if it is\n"
+			"running, or the files are no segments of this version; 3: there are\n"
+			"none. Segments of backing = memfd have no name: they cannot be looked\n"
+			"at, and end with the supervisor.\n",
+		.options = OPTION_OFFLINE,
 		.run = act_check,
 	},
 	{
@@ -83,12 +124,61 @@ static const struct command commands[] = {
 	},
 	{
 		.name = "reclaim",
-		.args = "--frames N",
-		.text = "get N frames back from magazines and caches",
-		.more = "Prints how many of them came back; exit status 0 even if that is\n"
-			"fewer than N.\n",
-		.options = OPTION_FRAMES,
+		.args = "--frames N [...]",
+		.text = "get N frames back: magazines, purgeable frames, caches",
+		.more = "Of all clients, in the order of reclaim: who is over its high or its\n"
+			"share first, who is spared last, nobody below its min. With --client\n"
+			"of one client, with --cache from one cache alone. With --dry-run nothing\n"
+			"is taken: prints what could be, and from whom.\n\n"
+			"Prints how many of them came back, and what from; exit status 0 even if\n"
+			"that is fewer than N.\n",
+		.options = OPTION_FRAMES | OPTION_CLIENT | OPTION_CACHE | OPTION_DRY_RUN,
 		.run = act_reclaim,
+	},
+	{
+		.name = "set",
+		.args = "CLIENT KEY=VALUE...",
+		.text = "limits of a client: min, low, high, max, weight",
+		.more = "min is never reclaimed; low is spared while others have more; above high\n"
+			"a client pays first; above max it gets nothing. A weight is a share: who\n"
+			"holds more than its part of the segment by weight pays first, too.\n\n"
+			"CLIENT is a number or a name, as `pagectl clients` shows them. A VALUE "
+			"is\n"
+			"a size (64M, 1G), a percentage of the segment (25%), a number of frames,\n"
+			"none, or default: what the configuration says. What is set holds until\n"
+			"the client ends, also if the daemon is restarted meanwhile.\n",
+		.min_operands = 2,
+		.max_operands = PAGECTL_MAX_OPERANDS,
+		.run = act_set,
+	},
+	{
+		.name = "resize",
+		.args = "SIZE",
+		.text = "how many frames are in use, up to [segment] size_max",
+		.more = "SIZE is a size (512M, 2G), a percentage of the size now, a number of\n"
+			"frames, or default: what the configuration says. Growing is done at\n"
+			"once. Shrinking takes what is free; what is in use at the end of a zone\n"
+			"is asked for and goes out of use when it is freed: `pagectl status`\n"
+			"shows both sizes. Zones change from the last to the first. What is\n"
+			"wanted outlives the daemon, until the configured size is changed.\n",
+		.min_operands = 1,
+		.max_operands = 1,
+		.run = act_resize,
+	},
+	{
+		.name = "why",
+		.args = "CLIENT|CACHE|PFN",
+		.text = "who holds this, and why it was not reclaimed",
+		.more = "  why client 3       or the client's name; so does `why 3`\n"
+			"  why cache 3:1      CLIENT:ID as `pagectl caches` has it, or its name\n"
+			"  why pfn 12345      a page frame, also as 0x3039\n"
+			"A name alone is a client's, else a cache's. Says who holds it and since\n"
+			"when, whether it is pinned, what could be taken and what not, and ends\n"
+			"with what to do. A generation is a second, less while much is purged.\n"
+			"Root and the user of the daemon may ask.\n",
+		.min_operands = 1,
+		.max_operands = 2,
+		.run = act_why,
 	},
 	{
 		.name = "help",
@@ -104,9 +194,17 @@ static const struct {
 	const char *text;
 } options[] = {
 	{OPTION_ALL, "--all", "also magazines that were never granted anything"},
+	{OPTION_CACHE, "--cache CLIENT:ID", "this cache only; or its NAME, if no other has it"},
+	{OPTION_DRY_RUN, "--dry-run", "take nothing, say what could be taken"},
 	{OPTION_CLIENT, "--client ID", "this client only, as `pagectl clients` numbers them"},
+	{OPTION_OFFLINE, "--offline", "the segments of a daemon that does not run, read-only"},
+	{OPTION_OFFLINE, "--instance NAME", "of this instance; with --offline"},
+	{OPTION_OFFLINE, "--aside TIME", "those put aside as *.old-TIME; with --offline"},
 	{OPTION_FRAMES, "--frames N", "how many frames, 1 and up"},
-	{OPTION_VERBOSE, "-v, --verbose", "with unit and meaning"},
+	{OPTION_SIMULATE, "--simulate LEVEL",
+	 "none, low, medium, critical; off: as the machine is"},
+	{OPTION_OLDER_THAN, "--older-than AGE", "attached for so long: 90s, 5m, 1h, 2d"},
+	{OPTION_VERBOSE, "-v, --verbose", "with more: units and meanings, or histograms"},
 	{0, "--json", "one JSON object with a version field, for programs"},
 	{0, "--socket PATH", "the daemon's socket"},
 	{0, "--runtime-dir DIR", "the daemon's directory: the socket is DIR/paged.sock"},
@@ -160,6 +258,7 @@ void command_print_help(const struct command *command, FILE *file)
 	print_options(0, file);
 	fputs("\nThe daemon is found by --socket or --runtime-dir, else by $PAGED_SOCKET, else at\n"
 	      "$XDG_RUNTIME_DIR/paged/paged.sock, else at /run/paged/paged.sock.\n"
-	      "Exit status: 0 ok, 1 failed, 2 usage, 3 daemon not reachable.\n",
+	      "Exit status: 0 ok, 1 failed, 2 usage, 3 daemon not reachable (--offline: no "
+	      "segments).\n",
 	      file);
 }

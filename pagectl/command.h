@@ -12,16 +12,22 @@ enum {
 	OPTION_CLIENT = 1u << 1,
 	OPTION_FRAMES = 1u << 2,
 	OPTION_VERBOSE = 1u << 3,
+	OPTION_OFFLINE = 1u << 4, /* --offline, and what only goes with it */
+	OPTION_CACHE = 1u << 5,
+	OPTION_DRY_RUN = 1u << 6,
+	OPTION_SIMULATE = 1u << 8,
+	OPTION_OLDER_THAN = 1u << 12,
 };
 
 struct command {
 	const char *name;
-	const char *args;                /* as help shows them, "" for none */
-	const char *text;                /* one line */
-	const char *more;                /* the rest of its help; NULL: nothing */
-	uint32_t options;                /* OPTION_* */
-	int (*run)(struct pagectl *ctl); /* NULL: help, which main() does itself */
-	void (*more_help)(void);         /* NULL: none */
+	const char *args;                    /* as help shows them, "" for none */
+	const char *text;                    /* one line */
+	const char *more;                    /* the rest of its help; NULL: nothing */
+	uint32_t options;                    /* OPTION_* */
+	uint32_t min_operands, max_operands; /* at most PAGECTL_MAX_OPERANDS */
+	int (*run)(struct pagectl *ctl);     /* NULL: help, which main() does itself */
+	void (*more_help)(void);             /* NULL: none */
 };
 
 /* NULL if there is no such command. */

@@ -26,6 +26,22 @@ bool host_page_table_bytes(uint32_t pid, uint64_t *ret_bytes)
 	return found;
 }
 
+bool host_process_state(uint32_t pid, char *ret_state)
+{
+	char path[40], line[512] = "";
+	const char *end;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/stat", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	end = fgets(line, sizeof(line), file) ? strrchr(line, ')') : NULL;
+	fclose(file);
+	/* "17 (a name) of) T 1 ..." */
+	return end && sscanf(end, ") %c", ret_state) == 1;
+}
+
 /* "always within_size [advise] never": the word in brackets. */
 static void read_shmem_enabled(char word[HOST_WORD_BYTES])
 {

@@ -1,4 +1,4 @@
-/* pagectl/host.h - what /proc and /sys know beside META: page tables and huge pages. */
+/* pagectl/host.h - what /proc and /sys know beside META: page tables, processes, huge pages. */
 #ifndef PAGECTL_HOST_H
 #define PAGECTL_HOST_H
 #include "shm/view.h"
@@ -9,6 +9,10 @@
 
 /* Bytes of pid's page tables (VmPTE in /proc/PID/status). False if it cannot be read. */
 bool host_page_table_bytes(uint32_t pid, uint64_t *ret_bytes);
+
+/* The state of process pid in /proc/PID/stat: 'R', 'S', 'T' (stopped) ... False if it cannot be
+ * read. */
+bool host_process_state(uint32_t pid, char *ret_state);
 
 /* How the kernel gives huge pages to shared memory. Each word is "" where it could not be read. */
 struct host_huge {

@@ -1,7 +1,8 @@
 /* pagectl/main.c - from argv to an exit code.
  *
- * One command, one connection, one view of META, one answer on stdout. Everything is read in one
- * thread and the process ends; so errors are printed where they are met and nothing is retried. */
+ * One command, one connection (`check --offline` has none), one view of META, one answer on stdout.
+ * Everything is read in one thread and the process ends; so errors are printed where they are met
+ * and nothing is retried. */
 #include "pagectl/command.h"
 #include "pagectl/human.h"
 #include "pagectl/json.h"
@@ -46,8 +47,11 @@ static int attach(struct pagectl *ctl)
 
 static int run(struct pagectl *ctl)
 {
-	int r = attach(ctl);
+	int r;
 
+	if (ctl->want_offline)
+		return act_check_offline(ctl);
+	r = attach(ctl);
 	if (r != PAGECTL_OK)
 		return r;
 	r = ctl->command->run(ctl);

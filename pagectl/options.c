@@ -5,6 +5,8 @@
 #include "pagectl/options.h"
 
 #include "pagectl/command.h"
+#include "pagectl/status.h"
+#include "shm/instance.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -20,6 +22,13 @@ enum { /* what getopt_long() returns for options without a letter */
        LONG_ALL,
        LONG_CLIENT,
        LONG_FRAMES,
+       LONG_CACHE,
+       LONG_DRY_RUN,
+       LONG_OLDER_THAN,
+       LONG_SIMULATE,
+       LONG_OFFLINE,
+       LONG_INSTANCE,
+       LONG_ASIDE,
 };
 
 static const struct option long_options[] = {
@@ -30,6 +39,13 @@ static const struct option long_options[] = {
 	{"all", no_argument, NULL, LONG_ALL},
 	{"client", required_argument, NULL, LONG_CLIENT},
 	{"frames", required_argument, NULL, LONG_FRAMES},
+	{"cache", required_argument, NULL, LONG_CACHE},
+	{"dry-run", no_argument, NULL, LONG_DRY_RUN},
+	{"older-than", required_argument, NULL, LONG_OLDER_THAN},
+	{"simulate", required_argument, NULL, LONG_SIMULATE},
+	{"offline", no_argument, NULL, LONG_OFFLINE},
+	{"instance", required_argument, NULL, LONG_INSTANCE},
+	{"aside", required_argument, NULL, LONG_ASIDE},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -60,6 +76,43 @@ static int parse_number(const char *option, const char *text, uint64_t max, uint
 	return PAGECTL_OK;
 }
 
+#define N_LEVELS 4u /* of enum pageclient_level */
+
+/* The name of a level, or off. */
+static int parse_level(const char *text, uint64_t *ret_level)
+{
+	for (uint32_t level = 0; level < N_LEVELS; level++)
+		if (strcmp(text, status_pressure(level)) == 0) {
+			*ret_level = level;
+			return PAGECTL_OK;
+		}
+	*ret_level = SET_DEFAULT;
+	if (strcmp(text, "off") == 0)
+		return PAGECTL_OK;
+	return usage("none, low, medium, critical or off would be right for --simulate, not", text);
+}
+
+/* "90", "90s", "5m", "1h", "2d" in seconds. */
+static int parse_age(const char *text, uint64_t *ret_seconds)
+{
+	static const struct {
+		char letter;
+		uint32_t seconds;
+	} units[] = {{'\0', 1}, {'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	unsigned long long value;
+
+	errno = 0;
+	value = strtoull(text, &end, 10);
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
+		if (isdigit((unsigned char)text[0]) && !errno && value >= 1 && value < 1u << 31 &&
+		    *end == units[i].letter && (*end == '\0' || end[1] == '\0')) {
+			*ret_seconds = value * units[i].seconds;
+			return PAGECTL_OK;
+		}
+	return usage("an age like 90s, 5m, 1h or 2d would be right for --older-than, not", text);
+}
+
 static int take_operand(struct pagectl *ctl, const char *text)
 {
 	const struct command *command = command_find(text);
@@ -70,7 +123,11 @@ static int take_operand(struct pagectl *ctl, const char *text)
 		ctl->command = command;
 		return PAGECTL_OK;
 	}
-	if (ctl->command->run || ctl->want_help) /* only help takes one */
+	if (!ctl->want_help && ctl->n_operands < ctl->command->max_operands) {
+		ctl->operand[ctl->n_operands++] = text;
+		return PAGECTL_OK;
+	}
+	if (ctl->command->run || ctl->want_help) /* only help takes a command */
 		return usage("unexpected argument", text);
 	if (!command)
 		return usage("unknown command", text);
@@ -100,6 +157,28 @@ static int take_option(struct pagectl *ctl, int option, uint32_t *seen)
 	} else if (option == 'v') {
 		ctl->want_verbose = true;
 		*seen |= OPTION_VERBOSE;
+	} else if (option == LONG_CACHE) {
+		ctl->cache = optarg;
+		*seen |= OPTION_CACHE;
+	} else if (option == LONG_SIMULATE) {
+		r = parse_level(optarg, &ctl->simulate);
+		ctl->want_simulate = true;
+		*seen |= OPTION_SIMULATE;
+	} else if (option == LONG_OLDER_THAN) {
+		r = parse_age(optarg, &ctl->older_s);
+		*seen |= OPTION_OLDER_THAN;
+	} else if (option == LONG_DRY_RUN) {
+		ctl->want_dry_run = true;
+		*seen |= OPTION_DRY_RUN;
+	} else if (option == LONG_OFFLINE) {
+		ctl->want_offline = true;
+		*seen |= OPTION_OFFLINE;
+	} else if (option == LONG_INSTANCE) {
+		ctl->instance = optarg;
+		*seen |= OPTION_OFFLINE;
+	} else if (option == LONG_ASIDE) {
+		ctl->aside = optarg;
+		*seen |= OPTION_OFFLINE;
 	} else if (option == LONG_CLIENT) {
 		r = parse_number("--client", optarg, SHM_MAX_CLIENTS, &value);
 		ctl->client = (client_id)value;
@@ -111,6 +190,30 @@ static int take_option(struct pagectl *ctl, int option, uint32_t *seen)
 	return r;
 }
 
+/* What names segments is well formed, and nothing names a socket. */
+static int judge_offline(const struct pagectl *ctl)
+{
+	if (!ctl->want_offline) {
+		fprintf(stderr, "pagectl: %s goes with --offline; try pagectl check --help\n",
+			ctl->instance ? "--instance" : "--aside");
+		return PAGECTL_USAGE;
+	}
+	if (ctl->socket) {
+		fputs("pagectl: --offline needs no daemon, and --socket names one; try pagectl "
+		      "check --help\n",
+		      stderr);
+		return PAGECTL_USAGE;
+	}
+	if (ctl->instance && !instance_name_is_valid(ctl->instance))
+		return usage("an instance has up to 31 letters, digits, '_', '.' and '-', not",
+			     ctl->instance);
+	if (ctl->aside && (!ctl->aside[0] || strlen(ctl->aside) > INSTANCE_ASIDE_BYTES ||
+			   strspn(ctl->aside, "0123456789-") != strlen(ctl->aside)))
+		return usage("the digits after .old- in the names would be right for --aside, not",
+			     ctl->aside);
+	return PAGECTL_OK;
+}
+
 /* Is what was given complete, and meant for this command? */
 static int judge(struct pagectl *ctl, uint32_t seen)
 {
@@ -118,10 +221,11 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		uint32_t option;
 		const char *name;
 	} names[] = {
-		{OPTION_ALL, "--all"},
-		{OPTION_CLIENT, "--client"},
-		{OPTION_FRAMES, "--frames"},
-		{OPTION_VERBOSE, "--verbose"},
+		{OPTION_ALL, "--all"},           {OPTION_CLIENT, "--client"},
+		{OPTION_FRAMES, "--frames"},     {OPTION_VERBOSE, "--verbose"},
+		{OPTION_OFFLINE, "--offline"},   {OPTION_CACHE, "--cache"},
+		{OPTION_DRY_RUN, "--dry-run"},   {OPTION_OLDER_THAN, "--older-than"},
+		{OPTION_SIMULATE, "--simulate"},
 	};
 
 	if (ctl->socket && !ctl->socket[0])
@@ -151,6 +255,13 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 			ctl->command->name, ctl->command->name);
 		return PAGECTL_USAGE;
 	}
+	if (ctl->n_operands < ctl->command->min_operands) {
+		fprintf(stderr, "pagectl: %s needs %s; try pagectl %s --help\n", ctl->command->name,
+			ctl->command->args, ctl->command->name);
+		return PAGECTL_USAGE;
+	}
+	if (seen & OPTION_OFFLINE)
+		return judge_offline(ctl);
 	if (ctl->socket && ctl->runtime_dir) {
 		fputs("pagectl: --socket and --runtime-dir exclude each other; try pagectl "
 		      "--help\n",

@@ -6,6 +6,10 @@
  *   connect.c    the socket: Hello as an observer, META's descriptor, one call at a time
  *   show_*.c     read META, print: a table for people or one JSON object (json.h)
  *   act.c        check, drain, reclaim: one call each
+ *   act_set.c    set: limits of a client
+ *   act_why.c    why: who holds what, and why it was not reclaimed
+ *   offline*.c   check --offline: the segments of a dead daemon, recovered and recounted as copies
+ *   verdict.c    what both checks say in the end
  *   host.c       what /proc and /sys know beside META
  *   table.c, human.c  aligned columns, sizes and times for people
  *
@@ -32,6 +36,8 @@ enum pagectl_exit {
 	PAGECTL_UNREACHABLE = 3,
 };
 
+#define PAGECTL_MAX_OPERANDS 8u /* of one command */
+
 struct command;
 
 struct pagectl {
@@ -42,10 +48,20 @@ struct pagectl {
 	bool want_json;
 	bool want_help;
 	bool want_version;
-	bool want_all;     /* pcp --all */
-	bool want_verbose; /* vmstat --verbose */
-	client_id client;  /* drain --client, CLIENT_NONE: all */
-	uint64_t n_frames; /* reclaim --frames, 0: not given */
+	bool want_offline;    /* check --offline */
+	const char *instance; /* --instance, NULL: as paged would choose it */
+	const char *aside;    /* --aside, NULL: the segments in use */
+	bool want_all;        /* pcp --all */
+	bool want_verbose;    /* vmstat --verbose */
+	bool want_dry_run;    /* reclaim --dry-run */
+	const char *cache;    /* reclaim --cache, NULL: all */
+	client_id client;     /* drain --client, CLIENT_NONE: all */
+	uint32_t n_operands;  /* what stands behind the command, for those that take some */
+	const char *operand[PAGECTL_MAX_OPERANDS];
+	uint64_t n_frames;  /* reclaim --frames, 0: not given */
+	uint64_t older_s;   /* clients --older-than, in seconds, 0: all */
+	bool want_simulate; /* pressure --simulate */
+	uint64_t simulate;  /* a level, or SET_DEFAULT */
 	/* set by main() for a command that runs */
 	struct connection connection;
 	struct shm_view view;
@@ -58,9 +74,24 @@ int show_pcp(struct pagectl *ctl);
 int show_clients(struct pagectl *ctl);
 int show_caches(struct pagectl *ctl);
 int show_vmstat(struct pagectl *ctl);
+int show_psi(struct pagectl *ctl);
+int act_pressure(struct pagectl *ctl);
 int act_check(struct pagectl *ctl);
+int act_check_offline(const struct pagectl *ctl);
 int act_drain(struct pagectl *ctl);
 int act_reclaim(struct pagectl *ctl);
+int act_set(struct pagectl *ctl);
+int act_resize(struct pagectl *ctl);
+int act_why(struct pagectl *ctl);
+
+/* Calls, and prints to stderr if no reply comes. What the reply's status means is the caller's to
+ * say: a Check that finds a broken invariant is an answer. Returns an enum pagectl_exit. */
+int act_call(struct pagectl *ctl, struct message *request, struct message_reply *ret_reply);
+/* A number of frames: 4096, 64M, 25% of the segment, none. Returns an enum pagectl_exit; what is
+ * wrong is on stderr. */
+int act_parse_frames(const struct pagectl *ctl, const char *text, uint64_t *ret_frames);
+/* Prints why the daemon refused; returns PAGECTL_FAILED. */
+int act_refused(const struct pagectl *ctl, const struct message_reply *reply);
 
 /* Prints each counter's name, unit and meaning: the rest of `vmstat --help`. */
 void show_vmstat_help(void);

@@ -89,6 +89,44 @@ static void print_trouble(const struct shm_client *clients, uint32_t n)
 	table_done(&table);
 }
 
+static bool has_limits(const struct shm_client *client)
+{
+	return client->min || client->low || client->weight || client->limits_from[0];
+}
+
+/* The limits of those that have some, and what set them. */
+static void print_limits(const struct shm_client *clients, uint32_t n, uint32_t page_shift)
+{
+	static const struct table_column columns[] = {
+		{.title = "ID"},   {.title = "NAME", .left = true, .shrinks = true},
+		{.title = "MIN"},  {.title = "LOW"},
+		{.title = "HIGH"}, {.title = "MAX"},
+		{.title = "WT"},   {.title = "LIMITS FROM", .left = true, .shrinks = true},
+	};
+	struct table table;
+
+	table_init(&table, columns, sizeof(columns) / sizeof(columns[0]));
+	for (uint32_t i = 0; i < n; i++) {
+		const struct shm_client *c = &clients[i];
+
+		if (!has_limits(c))
+			continue;
+		table_cell(&table, "%u", c->id);
+		table_cell(&table, "%s", human_clean(c->name, sizeof(c->name)).s);
+		table_cell(&table, "%s", human_size_short(c->min << page_shift).s);
+		table_cell(&table, "%s", human_size_short(c->low << page_shift).s);
+		table_cell(&table, "%s", human_size_short(c->high << page_shift).s);
+		table_cell(&table, "%s", human_size_short(c->max << page_shift).s);
+		table_cell(&table, "%u", c->weight);
+		table_cell(&table, "%s", human_clean(c->limits_from, sizeof(c->limits_from)).s);
+	}
+	if (table.n_cells) {
+		putchar('\n');
+		table_print(&table, table_terminal_width(), stdout);
+	}
+	table_done(&table);
+}
+
 static void print_clients(const struct shm_client *clients, uint32_t n, uint32_t page_shift)
 {
 	static const struct table_column columns[] = {
@@ -125,6 +163,7 @@ static void print_clients(const struct shm_client *clients, uint32_t n, uint32_t
 	}
 	table_print(&table, table_terminal_width(), stdout);
 	table_done(&table);
+	print_limits(clients, n, page_shift);
 	print_trouble(clients, n);
 }
 
@@ -143,6 +182,7 @@ static json_t *client_json(const struct shm_client *client)
 		{"low", client->low},
 		{"high", client->high},
 		{"max", client->max},
+		{"weight", client->weight},
 		{"nr_bad_free", client->nr_bad_free},
 		{"hostile", client->nr_hostile},
 		{"stalls", client->nr_stall},
@@ -161,9 +201,21 @@ static json_t *client_json(const struct shm_client *client)
 	json_put_number(object, "gid", client->gid);
 	json_put_text(object, "name", client->name, sizeof(client->name));
 	json_put_string(object, "state", state_name(client->state));
+	json_put_text(object, "limits_from", client->limits_from, sizeof(client->limits_from));
 	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
 		json_put_number(object, numbers[i].key, numbers[i].value);
 	return object;
+}
+
+/* Those that have been attached for so long. */
+static uint32_t keep_older(struct shm_client *clients, uint32_t n, uint64_t seconds)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		if (age_seconds(&clients[i]) >= seconds)
+			clients[kept++] = clients[i];
+	return kept;
 }
 
 int show_clients(struct pagectl *ctl)
@@ -172,6 +224,7 @@ int show_clients(struct pagectl *ctl)
 	struct shm_client *clients = clients_copy(&ctl->view, &n);
 	int r = PAGECTL_OK;
 
+	n = keep_older(clients, n, ctl->older_s);
 	qsort(clients, n, sizeof(*clients), by_owned);
 	if (ctl->want_json) {
 		json_t *root = json_new(), *array = json_array();

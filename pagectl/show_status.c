@@ -57,18 +57,27 @@ static void print_segment(const struct status *s)
 {
 	const struct shm_meta_header *h = &s->header;
 
-	print_frames("segment", s, h->nr_frames);
+	print_frames("segment", s, h->online_frames);
+	if (h->wanted_frames != h->online_frames)
+		print_frames("  wanted", s, h->wanted_frames);
+	if (h->nr_frames != h->online_frames)
+		print_frames("  at most", s, h->nr_frames);
 	print_frames("  committed", s, h->committed_frames);
 	line("  free", "%s (%llu frames), of them holes %s (%llu)",
 	     human_size(s->free << h->page_shift).s, (unsigned long long)s->free,
 	     human_size(s->hole << h->page_shift).s, (unsigned long long)s->hole);
+	print_frames("  largest block", s, h->largest_free);
 	print_frames("  owned", s, s->owned);
 	print_frames("  shared", s, s->shared);
+	line("  purgeable", "%llu blocks of owned and shared, not pinned",
+	     (unsigned long long)h->nr_purgeable);
 	if (s->unmanaged)
-		print_frames("  reserved, bad", s, s->unmanaged);
+		print_frames("  bad", s, s->unmanaged);
 	line("watermarks", "min %llu, low %llu, high %llu frames; free is %s",
 	     (unsigned long long)s->min, (unsigned long long)s->low, (unsigned long long)s->high,
 	     status_level(s));
+	line("pressure", "%s (the segment's own %s, the machine's %s)", status_pressure(h->level),
+	     status_pressure(h->own_level), status_pressure(h->machine_level));
 	line("clients", "%u attached, %u caches registered", s->n_clients, s->n_caches);
 }
 
@@ -139,6 +148,16 @@ static json_t *watermarks_json(const struct status *s)
 	return object;
 }
 
+static json_t *pressure_json(const struct shm_meta_header *h)
+{
+	json_t *object = json_object();
+
+	json_put_string(object, "level", status_pressure(h->level));
+	json_put_string(object, "own", status_pressure(h->own_level));
+	json_put_string(object, "machine", status_pressure(h->machine_level));
+	return object;
+}
+
 static json_t *huge_json(const struct status *s)
 {
 	json_t *object = json_object();
@@ -180,12 +199,17 @@ static int print_json(const struct pagectl *ctl, const struct status *s)
 	json_object_set_new(root, "daemon", daemon_json(s));
 	json_put_number(root, "page_size", UINT64_C(1) << h->page_shift);
 	json_put_number(root, "frames", h->nr_frames);
+	json_put_number(root, "online_frames", h->online_frames);
+	json_put_number(root, "wanted_frames", h->wanted_frames);
 	json_put_number(root, "segment_bytes", h->data_bytes);
 	json_put_number(root, "committed_frames", h->committed_frames);
 	json_put_number(root, "free", s->free);
 	json_put_number(root, "hole", s->hole);
 	json_put_number(root, "owned", s->owned);
 	json_put_number(root, "shared", s->shared);
+	json_put_number(root, "purgeable", h->nr_purgeable);
+	json_put_number(root, "largest_free", h->largest_free);
+	json_object_set_new(root, "pressure", pressure_json(h));
 	json_put_number(root, "unmanaged", s->unmanaged);
 	json_object_set_new(root, "watermarks", watermarks_json(s));
 	json_put_string(root, "backing", status_backing(s));

@@ -35,7 +35,25 @@ static void print_blocks(const struct shm_zone *zone, uint32_t page_shift)
 	table_done(&table);
 }
 
-static void print_zone(const struct shm_zone *zone, uint32_t page_shift)
+/* Where else a request goes that starts here, and what others leave here. */
+static void print_reach(const struct shm_view *view, const struct shm_zone *zone)
+{
+	printf("        falls back to");
+	for (uint32_t i = 0; i < SHM_MAX_ZONES && zone->fallback[i]; i++)
+		if (zone->fallback[i] <= view->header->nr_zones)
+			printf(" %s",
+			       human_clean(view->zones[zone->fallback[i] - 1].name, SHM_NAME_BYTES)
+				       .s);
+	printf("%s", zone->fallback[0] ? "" : " none");
+	if (zone->reserve_ratio)
+		printf("; keeps 1/%u from others", zone->reserve_ratio);
+	if (zone->node != SHM_NODE_NONE)
+		printf("; node %u", zone->node);
+	putchar('\n');
+}
+
+static void print_zone(const struct shm_view *view, const struct shm_zone *zone,
+		       uint32_t page_shift)
 {
 	printf("Zone %s: frames %u to %u\n", human_clean(zone->name, sizeof(zone->name)).s,
 	       zone->start_pfn, zone->end_pfn ? zone->end_pfn - 1 : 0);
@@ -45,12 +63,13 @@ static void print_zone(const struct shm_zone *zone, uint32_t page_shift)
 	       (unsigned long long)zone->watermark_min, (unsigned long long)zone->watermark_low,
 	       (unsigned long long)zone->watermark_high, (unsigned long long)zone->managed,
 	       human_size(zone->managed << page_shift).s);
+	print_reach(view, zone);
 	print_blocks(zone, page_shift);
 }
 
 static json_t *zone_json(const struct shm_zone *zone)
 {
-	json_t *object = json_object(), *blocks = json_object();
+	json_t *object = json_object(), *blocks = json_object(), *fallback = json_array();
 
 	json_put_text(object, "name", zone->name, sizeof(zone->name));
 	json_put_number(object, "start_pfn", zone->start_pfn);
@@ -61,6 +80,12 @@ static json_t *zone_json(const struct shm_zone *zone)
 	json_put_number(object, "min", zone->watermark_min);
 	json_put_number(object, "low", zone->watermark_low);
 	json_put_number(object, "high", zone->watermark_high);
+	if (zone->node != SHM_NODE_NONE)
+		json_put_number(object, "node", zone->node);
+	json_put_number(object, "reserve_ratio", zone->reserve_ratio);
+	for (uint32_t i = 0; i < SHM_MAX_ZONES && zone->fallback[i]; i++)
+		json_array_append_new(fallback, json_integer(zone->fallback[i] - 1));
+	json_object_set_new(object, "fallback", fallback);
 	for (uint32_t i = 0; i < N_TYPES; i++) {
 		json_t *orders = json_array();
 
@@ -89,7 +114,7 @@ int show_zones(struct pagectl *ctl)
 		}
 		if (i)
 			putchar('\n');
-		print_zone(&zone, header->page_shift);
+		print_zone(&ctl->view, &zone, header->page_shift);
 	}
 	if (ctl->want_json)
 		return json_print(root);

@@ -35,7 +35,7 @@ static void read_zones(const struct shm_view *view, struct status *s)
 		s->low += shm_load(&zone->watermark_low);
 		s->high += shm_load(&zone->watermark_high);
 	}
-	s->unmanaged = minus(s->header.nr_frames, managed);
+	s->unmanaged = minus(s->header.online_frames, managed);
 	s->owned = shm_view_counter(view, COUNTER_nr_owned);
 	s->shared = shm_view_counter(view, COUNTER_nr_shared);
 }
@@ -107,6 +107,13 @@ const char *status_level(const struct status *status)
 	if (status->free <= status->high)
 		return "between low and high";
 	return "above high";
+}
+
+const char *status_pressure(uint32_t level)
+{
+	static const char *const names[] = {"none", "low", "medium", "critical"};
+
+	return level < sizeof(names) / sizeof(names[0]) ? names[level] : "?";
 }
 
 const char *status_backing(const struct status *status)

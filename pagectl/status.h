@@ -14,7 +14,7 @@ struct status {
 	struct shm_meta_header header; /* a copy; its texts end inside their arrays */
 	uint64_t uptime_s;
 	uint64_t free, hole, owned, shared; /* frames */
-	uint64_t unmanaged;                 /* frames, RESERVED or BAD */
+	uint64_t unmanaged;                 /* frames in use that are BAD */
 	uint64_t min, low, high;            /* summed over the zones */
 	uint32_t n_clients;
 	uint32_t n_caches;
@@ -34,8 +34,9 @@ struct status {
 /* Reads META, /proc and /sys. */
 void status_read(const struct shm_view *view, struct status *ret_status);
 
-const char *status_level(const struct status *status);       /* "above high", "below low" ... */
-const char *status_backing(const struct status *status);     /* "posix", "memfd" */
+const char *status_level(const struct status *status);   /* "above high", "below low" ... */
+const char *status_pressure(uint32_t level);             /* "none", "low", "medium", "critical" */
+const char *status_backing(const struct status *status); /* "posix", "memfd" */
 const char *status_unprotected(const struct status *status); /* what the backing does not stop */
 const char *status_hugepages(const struct status *status);   /* "auto", "never", "always" */
 double status_bytes_per_frame(const struct status *status);

@@ -138,7 +138,9 @@ struct shm_meta_header {
 	uint32_t reserved1;            /* 796 */
 	uint64_t largest_free;         /* 800 frames of the largest free block */
 	uint64_t nr_purgeable;         /* 808 unpinned entries of all tables when last looked at */
-	uint64_t reserved2[8];         /* 816 */
+	uint32_t wanted_frames;        /* 816 what online_frames is on its way to */
+	uint32_t configured_frames;    /* 820 the configuration's size when wanted was last its */
+	uint64_t reserved2[7];         /* 824 */
 };
 static_assert(sizeof(struct shm_meta_header) == 880, "layout");
 static_assert(offsetof(struct shm_meta_header, instance) == 208, "layout");
@@ -160,7 +162,10 @@ struct shm_zone {
 	uint32_t reserve_ratio; /* 124 1/n of it is kept from requests that fall back to it; 0: none
 				 */
 	uint32_t nr_blocks[ORDER_COUNT][MIGRATE_TYPES]; /* 128 FREE blocks per order and list */
-	uint8_t pad[1024 - 128 - 4 * ORDER_COUNT * MIGRATE_TYPES];
+	uint32_t base_frames; /* 356 frames of it that are in use with the configured size */
+	uint8_t fallback[SHM_MAX_ZONES]; /* 360 zones to try after it, in order: number + 1, 0: end
+					  */
+	uint8_t pad[1024 - 140 - 4 * ORDER_COUNT * MIGRATE_TYPES];
 };
 static_assert(sizeof(struct shm_zone) == 1024, "layout");
 
@@ -201,7 +206,9 @@ struct shm_client {                /* in META: what everybody may know of a clie
 	uint64_t rebuild_ns;   /* 248 per purgeable frame: the cost in force */
 	uint64_t purged_ns;    /* 256 CLOCK_REALTIME of the last purge, 0: none */
 	char limits_from[SHM_NAME_BYTES]; /* 264 what set min to weight: a [client MATCH], "set" */
-	uint64_t reserved[27];            /* 296 */
+	uint32_t zone;         /* 296 where its requests start: number + 1; 0: the first */
+	uint32_t reserved1;    /* 300 */
+	uint64_t reserved[26]; /* 304 */
 };
 static_assert(sizeof(struct shm_client) == 512, "layout");
 
@@ -305,6 +312,7 @@ enum {
 	SHM_SET_HIGH = 1u << 2,
 	SHM_SET_MAX = 1u << 3,
 	SHM_SET_WEIGHT = 1u << 4,
+	SHM_SET_ZONE = 1u << 5, /* of a [client MATCH] only */
 };
 static_assert(sizeof(struct shm_record) == 256, "layout");
 

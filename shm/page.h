@@ -37,8 +37,8 @@ enum page_state {
 		PAGE_NR_STATES
 };
 
-/* The block is FREE but off the lists while the shell commits or punches its pageblock; recovery
- * clears it. */
+/* The block is off the lists while the shell commits or punches its pageblock. A FREE one loses the
+ * flag at recovery; a RESERVED one is punched again (daemon/core/offline.c). */
 #define PAGE_ISOLATED 1u
 
 struct shm_page {

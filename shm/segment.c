@@ -9,6 +9,7 @@
 
 #include "paged/bits.h"
 #include "paged/check.h"
+#include "paged/crash_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -83,6 +84,7 @@ static int create_posix(const char *name, uint64_t bytes, int *ret_fd, char *tex
 		return refuse(r, text, text_bytes, SHM_DIR "%s cannot be made: %s", name,
 			      strerror(-r));
 	}
+	CRASH_POINT(SEGMENT_NAMED);
 	if (fchmod(fd, 0600) < 0 || ftruncate(fd, (off_t)bytes) < 0) {
 		r = -errno;
 		(void)shm_unlink(name);
@@ -90,6 +92,7 @@ static int create_posix(const char *name, uint64_t bytes, int *ret_fd, char *tex
 		return refuse(r, text, text_bytes, SHM_DIR "%s cannot have %llu bytes: %s", name,
 			      (unsigned long long)bytes, strerror(-r));
 	}
+	CRASH_POINT(SEGMENT_SIZED);
 	*ret_fd = fd;
 	return 0;
 }
@@ -163,16 +166,14 @@ static int refuse_unopened(const char *name, int r, char *text, size_t text_byte
 	return refuse(r, text, text_bytes, SHM_DIR "%s cannot be opened: %s", name, strerror(-r));
 }
 
-int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_t *ret_bytes,
-		  char *text, size_t text_bytes)
+static int open_ours(const char *name, int flags, int *ret_fd, uint64_t *ret_bytes, char *text,
+		     size_t text_bytes)
 {
-	char name[PART_NAME_BYTES];
 	struct stat st;
 	int fd;
 	int r;
 
-	part_name(instance, part, name);
-	fd = shm_open(name, O_RDWR | O_CLOEXEC, 0);
+	fd = shm_open(name, flags | O_CLOEXEC, 0);
 	if (fd < 0)
 		return refuse_unopened(name, -errno, text, text_bytes);
 	if (fstat(fd, &st) < 0) {
@@ -187,6 +188,28 @@ int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_
 	*ret_fd = fd;
 	*ret_bytes = (uint64_t)st.st_size;
 	return 0;
+}
+
+int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_t *ret_bytes,
+		  char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+
+	part_name(instance, part, name);
+	return open_ours(name, O_RDWR, ret_fd, ret_bytes, text, text_bytes);
+}
+
+int segment_inspect(const char *instance, enum shm_part part, const char *aside, int *ret_fd,
+		    uint64_t *ret_bytes, char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+	size_t n;
+
+	part_name(instance, part, name);
+	n = strlen(name);
+	if (aside)
+		(void)snprintf(name + n, sizeof(name) - n, ".old-%s", aside);
+	return open_ours(name, O_RDONLY, ret_fd, ret_bytes, text, text_bytes);
 }
 
 int segment_put_aside(const char *instance, enum shm_part part, char *text, size_t text_bytes)
@@ -206,6 +229,7 @@ int segment_put_aside(const char *instance, enum shm_part part, char *text, size
 	if (r)
 		return refuse(r, text, text_bytes, "%s cannot be put aside as %s: %s", from, to,
 			      strerror(-r));
+	CRASH_POINT(SEGMENT_PUT_ASIDE);
 	return refuse(0, text, text_bytes, "%s", to);
 }
 
@@ -251,6 +275,9 @@ static int refuse_shortage(int fd, uint64_t bytes, int r, char *text, size_t tex
 	struct statfs fs;
 
 	file_name(fd, name, sizeof(name));
+	if (r != -ENOSPC && r != -ENOMEM && r != -EDQUOT)
+		return refuse(r, text, text_bytes, "%s cannot be given memory: %s", name,
+			      strerror(-r));
 	if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 && strncmp(name, "/memfd:", 7) != 0) {
 		uint64_t unit = (uint64_t)fs.f_bsize;
 

@@ -24,6 +24,10 @@ int segment_create(enum shm_backing backing, const char *instance, enum shm_part
  * else's file has the name (text names it, its owner and mode). */
 int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_t *ret_bytes,
 		  char *text, size_t text_bytes);
+/* The same, for reading only. aside: how the name of one that was put aside ends, after ".old-", at
+ * most INSTANCE_ASIDE_BYTES (shm/instance.h); NULL: the one in use. */
+int segment_inspect(const char *instance, enum shm_part part, const char *aside, int *ret_fd,
+		    uint64_t *ret_bytes, char *text, size_t text_bytes);
 /* Puts a part that cannot be used aside under "/paged-<instance>-<part>.old-<time>"; never destroys
  * it. */
 int segment_put_aside(const char *instance, enum shm_part part, char *text, size_t text_bytes);

@@ -50,7 +50,9 @@ int pool_alloc(struct pool *pool, client_id client, order_t order, enum migratet
 
 	if (r)
 		return r == POOL_BUSY ? 0 : r;
-	r = pool_take_block(pool, order, type, &pfn);
+	r = pool_take_block(pool, client, order, type, &pfn);
+	if (order == PAGEBLOCK_ORDER)
+		pool_add(pool, r ? COUNTER_pgalloc_order9_fail : COUNTER_pgalloc_order9, 1);
 	if (r)
 		return r;
 	word = page_owned_word(pool->buddy.map, pfn, client);

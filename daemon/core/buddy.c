@@ -11,6 +11,13 @@ void buddy_init(struct buddy *buddy, struct shm_page *map, uint8_t *pageblocks,
 	buddy->zones = zones;
 	buddy->nr_zones = nr_zones;
 	buddy->nr_frames = nr_frames;
+	buddy->to_punch = PFN_NONE;
+	buddy->map_ready = NULL;
+	for (uint32_t z = 0; z < nr_zones; z++) {
+		buddy->offline_from[z] = zones[z].end_pfn;
+		buddy->reserved_from[z] = zones[z].end_pfn;
+		buddy->nr_reserved[z] = 0;
+	}
 	for (uint32_t z = 0; z < SHM_MAX_ZONES; z++)
 		for (order_t order = 0; order < ORDER_COUNT; order++)
 			for (uint32_t type = 0; type < MIGRATE_TYPES; type++)
@@ -77,29 +84,47 @@ void buddy_remove(struct buddy *buddy, pfn_t pfn)
 	remove_from(buddy, buddy_zone_of(buddy, pfn), pfn, page_get(buddy->map, pfn).order);
 }
 
-/* May the block of `order` at pfn merge with its buddy? The buddy of a head, inside the zone, is a
- * head itself. */
-static bool can_merge(const struct buddy *buddy, const struct shm_zone *zone, pfn_t pfn,
-		      order_t order)
+/* The buddy of a head, inside the zone, is a head itself. */
+bool buddy_can_merge(const struct buddy *buddy, uint32_t zone, pfn_t pfn, order_t order,
+		     enum page_state state)
 {
 	uint64_t other = pfn ^ (1u << order);
+	uint64_t end = state == PAGE_FREE ? buddy->offline_from[zone] : buddy->zones[zone].end_pfn;
 	struct page_word word;
 
-	if (order == ORDER_MAX || other < zone->start_pfn || other + (1u << order) > zone->end_pfn)
+	if (order == ORDER_MAX || other < buddy->zones[zone].start_pfn ||
+	    other + (1u << order) > end)
 		return false;
 	word = page_get(buddy->map, (pfn_t)other);
-	return word.state == PAGE_FREE && word.order == order && word.flags == 0 &&
+	return word.state == state && word.order == order && word.flags == 0 &&
 	       (buddy_type(buddy, pfn) == MIGRATE_HOLE) ==
 		       (buddy_type(buddy, (pfn_t)other) == MIGRATE_HOLE);
 }
 
-void buddy_give(struct buddy *buddy, pfn_t pfn)
+/* The block of `order` that is to go out of use, all or a part of it: true if that was done. One
+ * whose mem_map has no memory to divide it waits on its list for resize.c. */
+static bool goes_offline(struct buddy *buddy, uint32_t z, pfn_t pfn, order_t order)
 {
-	uint32_t z = buddy_zone_of(buddy, pfn);
+	if (pfn + (UINT64_C(1) << order) <= buddy->offline_from[z])
+		return false;
+	if (pfn >= buddy->offline_from[z])
+		buddy_reserve(buddy, z, pfn);
+	else if (!buddy->map_ready || buddy->map_ready[pfn >> ORDER_MAX])
+		buddy_divide(buddy, z, pfn);
+	else
+		return false;
+	return true;
+}
+
+/* Returns the head of the block that it became. */
+static pfn_t give(struct buddy *buddy, uint32_t z, pfn_t pfn)
+{
 	order_t order = page_get(buddy->map, pfn).order;
 
 	PAGED_DEBUG_CHECK(page_get(buddy->map, pfn).state == PAGE_FREE);
-	while (can_merge(buddy, &buddy->zones[z], pfn, order)) {
+	if (goes_offline(buddy, z, pfn, order))
+		return page_head(buddy->map, pfn);
+	while (buddy_can_merge(buddy, z, pfn, order, PAGE_FREE)) {
 		pfn_t other = pfn ^ (1u << order);
 		pfn_t lower = pfn < other ? pfn : other;
 		pfn_t upper = lower + (1u << order);
@@ -113,6 +138,24 @@ void buddy_give(struct buddy *buddy, pfn_t pfn)
 		pfn = lower;
 	}
 	insert_in(buddy, z, pfn, order);
+	return pfn;
+}
+
+void buddy_give(struct buddy *buddy, pfn_t pfn)
+{
+	(void)give(buddy, buddy_zone_of(buddy, pfn), pfn);
+}
+
+pfn_t buddy_merge(struct buddy *buddy, pfn_t pfn)
+{
+	uint32_t z = buddy_zone_of(buddy, pfn);
+	order_t order = page_get(buddy->map, pfn).order;
+
+	if (pfn + (UINT64_C(1) << order) <= buddy->offline_from[z] &&
+	    !buddy_can_merge(buddy, z, pfn, order, PAGE_FREE))
+		return pfn;
+	remove_from(buddy, z, pfn, order);
+	return give(buddy, z, pfn);
 }
 
 /* Splits the FREE block at pfn, which is on no list, from `from` down to `to`; the upper parts go
@@ -296,5 +339,20 @@ void buddy_isolate_part(struct buddy *buddy, pfn_t pfn, order_t order)
 	if (from > order)
 		split(buddy, buddy_zone_of(buddy, pfn), pfn, from, order);
 	buddy_insert(buddy, pfn);
+	buddy_isolate(buddy, pfn);
+}
+
+void buddy_vacate(struct buddy *buddy, pfn_t pfn, order_t order)
+{
+	order_t from = page_get(buddy->map, pfn).order;
+	uint32_t zone = buddy_zone_of(buddy, pfn);
+
+	PAGED_CHECK(order >= PAGEBLOCK_ORDER && order <= from);
+	PAGED_CHECK(buddy_type(buddy, pfn) != MIGRATE_HOLE);
+	remove_from(buddy, zone, pfn, from);
+	split(buddy, zone, pfn, from, order);
+	/* The first pageblock says what the block is: with its type the whole is a hole. */
+	convert(buddy, pfn, order, MIGRATE_HOLE);
+	insert_in(buddy, zone, pfn, order);
 	buddy_isolate(buddy, pfn);
 }

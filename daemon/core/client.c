@@ -6,8 +6,9 @@
  * frame is freed, FREE once nothing names the id any more. Death consults nothing in the client's
  * memory: every block on its list becomes FREE, in slices; then its edges go. A server that dies in
  * the middle leaves DYING, and its successor goes on. */
+#include "daemon/core/pcp.h"
 #include "daemon/core/pool_private.h"
-
+#include "daemon/core/purge.h"
 #include "paged/bits.h"
 
 #include <string.h>
@@ -71,7 +72,28 @@ void pool_client_attach(struct pool *pool, client_id client,
 				     .max_threads = options->max_threads,
 				     .ctl = ctl,
 				     .owned = PFN_NONE};
+	cost_begin(pool, client);
+	quota_sum_weights(pool);
 	pool_add(pool, COUNTER_client_attach, 1);
+}
+
+/* Those of the record whose heads are sound. Nothing is granted to the others or taken from them:
+ * what lies in them stays the client's until it ends. */
+static uint64_t sound_threads(const struct pool *pool, client_id client)
+{
+	uint32_t max_threads = pool->client[client].max_threads;
+	uint64_t threads = pool_state_client(pool, client)->record.threads;
+
+	if (max_threads < SHM_MAX_THREADS)
+		threads &= (UINT64_C(1) << max_threads) - 1;
+	for (uint64_t left = threads; left; left &= left - 1)
+		for (uint32_t m = 0; m < MAGAZINE_COUNT; m++) {
+			uint32_t thread = (uint32_t)__builtin_ctzll(left);
+
+			if (!pcp_head_is_sane(pool_head(pool, client, thread, m), m))
+				threads &= ~(UINT64_C(1) << thread);
+		}
+	return threads;
 }
 
 void pool_client_adopt(struct pool *pool, client_id client, void *ctl)
@@ -81,10 +103,11 @@ void pool_client_adopt(struct pool *pool, client_id client, void *ctl)
 
 	PAGED_CHECK(slot->state == CLIENT_ATTACHED && slot->ctl == NULL);
 	slot->ctl = ctl;
-	slot->threads = record->threads;
-	if (slot->max_threads < SHM_MAX_THREADS)
-		slot->threads &= (UINT64_C(1) << slot->max_threads) - 1;
+	slot->threads = sound_threads(pool, client);
 	pool->nr_threads += (uint32_t)__builtin_popcountll(slot->threads);
+	purge_open(pool, client, (uint32_t)bits_min(record->purge_slots, pool->nr_frames));
+	pool_purge_recover(pool, client);
+	cost_begin(pool, client);
 }
 
 const struct shm_record *pool_client_record(const struct pool *pool, client_id client)
@@ -128,6 +151,8 @@ void pool_client_kill(struct pool *pool, client_id client)
 	slot->threads = 0;
 	pool->nr_hostile -= slot->hostile;
 	slot->hostile = false;
+	victim_forget(pool, client);
+	quota_sum_weights(pool);
 }
 
 bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks)

@@ -83,7 +83,9 @@ bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 	if (pool->nr_commits >= POOL_MAX_COMMITS || pool->commit_failed || order > ORDER_MAX ||
 	    order >= pool->no_run)
 		return false;
-	for (uint32_t zone = 0; zone < buddy->nr_zones; zone++) {
+	for (uint32_t n = 0; n < buddy->nr_zones; n++) {
+		/* Where it is waited for, then in their order. */
+		uint32_t zone = (pool->commit_zone + n) % buddy->nr_zones;
 		pfn_t pfn;
 
 		if (!find_candidate(buddy, zone, order, &pfn))
@@ -127,6 +129,19 @@ static void release_range(struct pool *pool, pfn_t pfn, uint64_t end)
 	}
 }
 
+/* What a punch that a crash cut short left behind is committed twice, and counted once. */
+static void commit_types(struct pool *pool, const struct pool_commit *commit, uint64_t end)
+{
+	for (uint64_t at = commit->pfn; at < end; at += PAGEBLOCK_FRAMES) {
+		if (buddy_type(&pool->buddy, (pfn_t)at) == MIGRATE_HOLE)
+			shm_add(&pool->meta->committed_frames,
+				bits_min(PAGEBLOCK_FRAMES, end - at));
+		buddy_set_type(&pool->buddy, (pfn_t)at, commit->type);
+	}
+	pool_add(pool, COUNTER_pgcommit,
+		 (end - commit->pfn + PAGEBLOCK_FRAMES - 1) >> PAGEBLOCK_ORDER);
+}
+
 void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool ok)
 {
 	uint64_t end = bits_min((uint64_t)commit->pfn + (1u << commit->order), pool->nr_frames);
@@ -134,19 +149,24 @@ void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool 
 	PAGED_CHECK(pool->nr_commits > 0);
 	pool->nr_commits--;
 	pool->no_run = ORDER_COUNT;
-	if (!ok) {
+	if (commit->kind == POOL_COMMIT_PUNCH) {
+		/* One that failed left memory behind a hole, which is no harm. */
+		if (page_get(pool->buddy.map, commit->pfn).state == PAGE_RESERVED)
+			resize_punch_ended(pool, commit->pfn);
+		pool_add(pool, COUNTER_pgpunch, ok ? (end - commit->pfn) >> PAGEBLOCK_ORDER : 0);
+	} else if (!ok) {
 		pool->commit_failed = true;
 		pool_add(pool, COUNTER_pgcommit_fail, 1);
 	} else if (commit->kind == POOL_COMMIT_MAP) {
 		pool->map_ready[commit->pfn >> ORDER_MAX] = 1;
 	} else {
-		for (uint64_t at = commit->pfn; at < end; at += PAGEBLOCK_FRAMES)
-			buddy_set_type(&pool->buddy, (pfn_t)at, commit->type);
-		shm_add(&pool->meta->committed_frames, end - commit->pfn);
-		pool_add(pool, COUNTER_pgcommit,
-			 (end - commit->pfn + PAGEBLOCK_FRAMES - 1) >> PAGEBLOCK_ORDER);
+		commit_types(pool, commit, end);
 	}
 	release_range(pool, commit->pfn, end);
+	if (commit->kind == POOL_COMMIT_MAP)
+		resize_map_ended(pool);
+	else if (commit->kind == POOL_COMMIT_PUNCH && pool_resize_left(pool))
+		resize_go_on(pool); /* the walk passed over what was ISOLATED */
 }
 
 bool pool_stock_is_low(const struct pool *pool)

@@ -83,10 +83,11 @@ static enum migratetype magazine_type(const struct magazine *magazine)
 /* Takes up to n heads of the magazine's order out of the zones into batch_pfn; returns how many. */
 static uint32_t collect(struct pool *pool, const struct magazine *magazine, uint32_t n)
 {
+	struct zonelist list = zonelist_of(pool, magazine->client);
 	uint32_t got = 0;
 
-	for (uint32_t zone = 0; zone < pool->buddy.nr_zones; zone++) {
-		uint64_t room = pool_available(pool, zone) >> magazine->order;
+	for (uint32_t at = 0; at < list.n; at++) {
+		uint64_t room = zonelist_room(pool, &list, at) >> magazine->order;
 		uint32_t end = (uint32_t)bits_min(n, got + room);
 
 		while (got < end) {
@@ -94,7 +95,7 @@ static uint32_t collect(struct pool *pool, const struct magazine *magazine, uint
 			pfn_t pfn;
 			uint32_t row;
 
-			if (!buddy_take_row(&pool->buddy, zone, magazine->order,
+			if (!buddy_take_row(&pool->buddy, list.zone[at], magazine->order,
 					    most < ORDER_MAX ? most : ORDER_MAX,
 					    magazine_type(magazine), &pfn, &row))
 				break;
@@ -202,6 +203,9 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	}
 	room = quota_room(pool, client) >> magazine.order;
 	n = collect(pool, &magazine, (uint32_t)bits_min(target - count, room));
+	if (magazine.order == PAGEBLOCK_ORDER)
+		pool_add(pool, n ? COUNTER_pgalloc_order9 : COUNTER_pgalloc_order9_fail,
+			 bits_max(n, 1));
 	if (n > 0) {
 		grant(pool, &magazine, n);
 		head->streak += n;
@@ -212,7 +216,7 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	} else if (count == 0) {
 		if (room == 0)
 			return POOL_OVER_QUOTA;
-		return pool_shortage(pool, magazine.order);
+		return pool_shortage(pool, client, magazine.order);
 	}
 	head->idle = 0;
 	shm_store(&head->bottom_seen, bottom);
@@ -266,4 +270,5 @@ void pool_tick(struct pool *pool)
 			}
 		shm_store(&pool_meta_client(pool, id)->nr_magazine, count);
 	}
+	victim_tick(pool);
 }

@@ -16,6 +16,14 @@ static inline struct page_word page_get(const struct shm_page *map, pfn_t pfn)
 	return page_word_unpack(shm_load(&map[pfn].word));
 }
 
+/* The map is walked from its first word to its last: fetches the line that the walk comes to in a
+ * while. Nearer would be too late, farther is thrown out again. Any pfn will do. */
+#define PAGE_AHEAD 64u /* 1 KiB of map */
+static inline void page_fetch_ahead(const struct shm_page *map, pfn_t pfn)
+{
+	__builtin_prefetch(&map[(size_t)pfn + PAGE_AHEAD], 1);
+}
+
 static inline void page_set(struct shm_page *map, pfn_t pfn, struct page_word word)
 {
 	shm_store(&map[pfn].word, page_word_pack(word));

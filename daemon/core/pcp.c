@@ -42,6 +42,16 @@ uint64_t pcp_high(const struct shm_head *head, uint64_t limit)
 	return bits_max(high, head->high_base);
 }
 
+bool pcp_head_is_sane(const struct shm_head *head, uint32_t magazine)
+{
+	uint32_t slots_max = magazine_slots_max(magazine), capacity = head->capacity;
+
+	return capacity >= magazine_slots_first(magazine) && capacity <= slots_max &&
+	       (capacity & (capacity - 1)) == 0 && head->batch >= 1 &&
+	       head->batch <= magazine_n_max(slots_max) && head->scale <= PCP_SCALE_MAX &&
+	       head->high_base <= magazine_high_max(slots_max) && head->high <= capacity;
+}
+
 uint32_t pcp_capacity(uint32_t capacity, uint32_t slots_max, uint64_t bulk, uint64_t high)
 {
 	while (capacity < slots_max && (magazine_n_max(capacity) < bits_min(bulk, SHM_GRANT_MAX) ||

@@ -10,6 +10,8 @@
 #define DAEMON_CORE_PCP_H
 #include "shm/layout.h"
 
+#include <stdbool.h>
+
 /* Lower: a burst costs more round trips. Higher: a refill holds the loop longer (2016 frames are
  * some 60 us). */
 #define PCP_SCALE_MAX 5u
@@ -30,6 +32,10 @@ uint32_t pcp_magazine_batch(uint32_t magazine, uint32_t zone_batch);
 /* high of a magazine whose ring has `capacity` slots, in blocks; limit is the share of a thread in
  * the zone. */
 uint64_t pcp_high(const struct shm_head *head, uint64_t limit);
+
+/* Could pool_pcp_create() and demand have led to this head of magazine? What is not is damage: a
+ * ring of another size would name frames that its owner took long ago. */
+bool pcp_head_is_sane(const struct shm_head *head, uint32_t magazine);
 
 /* Slots that a ring needs for a refill of `bulk` and a high of `high`, up to `slots_max`; a power
  * of two, never less than `capacity`. */

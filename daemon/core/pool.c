@@ -39,14 +39,20 @@ static void format_zone(char *meta, const struct shm_meta_header *header, struct
 {
 	struct shm_page *map = (struct shm_page *)(void *)(meta + header->map_offset);
 
+	uint32_t online = options->nr_frames - options->nr_offline;
+
 	*zone = (struct shm_zone){.start_pfn = start,
 				  .end_pfn = start + options->nr_frames,
-				  .managed = options->nr_frames};
+				  .managed = online,
+				  .base_frames = online};
 	memcpy(zone->name, options->name, sizeof zone->name);
 	for (pfn_t pfn = start; pfn < zone->end_pfn;) {
-		order_t order = buddy_fit(pfn, zone->end_pfn);
+		bool in_use = pfn < start + online;
+		order_t order = buddy_fit(pfn, in_use ? start + online : zone->end_pfn);
 
-		page_set(map, pfn, (struct page_word){.state = PAGE_FREE, .order = order});
+		page_set(map, pfn,
+			 (struct page_word){.state = in_use ? PAGE_FREE : PAGE_RESERVED,
+					    .order = order});
 		pfn += 1u << order;
 	}
 }
@@ -74,7 +80,10 @@ void pool_format(void *meta, void *state, const struct shm_meta_header *wanted,
 	for (uint32_t z = 0; z < options->nr_zones; z++) {
 		format_zone(meta, header, &zones[z], &options->zone[z], nr_frames);
 		nr_frames += options->zone[z].nr_frames;
+		header->wanted_frames += zones[z].base_frames;
 	}
+	header->configured_frames = header->wanted_frames;
+	header->online_frames = header->wanted_frames;
 	/* The magics last: a segment without them was never finished. */
 	shm_store(&state_header->magic, SHM_STATE_MAGIC);
 	shm_store(&header->magic, SHM_META_MAGIC);
@@ -83,16 +92,13 @@ void pool_format(void *meta, void *state, const struct shm_meta_header *wanted,
 /* --- attach --------------------------------------------------------------------------------------
  */
 
-static bool headers_match(const struct shm_meta_header *meta, uint64_t meta_bytes,
-			  const struct shm_state_header *state, uint64_t state_bytes)
+/* The sizes and offsets: are they what they would be in a segment of ours that large? */
+static bool plans_match(const struct shm_meta_header *meta, uint64_t meta_bytes,
+			const struct shm_state_header *state, uint64_t state_bytes)
 {
 	struct shm_meta_header plan = *meta;
 	struct shm_state_header state_plan = *state;
 
-	if (meta_bytes < SHM_PAGE || state_bytes < SHM_PAGE || meta->magic != SHM_META_MAGIC ||
-	    state->magic != SHM_STATE_MAGIC || meta->version != SHM_LAYOUT_VERSION ||
-	    state->version != SHM_LAYOUT_VERSION || meta->instance_id != state->instance_id)
-		return false;
 	if (meta->page_shift < 12 || meta->page_shift > 16 || meta->nr_frames == 0 ||
 	    meta->nr_zones < 1 || meta->nr_zones > SHM_MAX_ZONES)
 		return false;
@@ -116,6 +122,28 @@ static bool zones_match(const struct shm_meta_header *meta, const struct shm_zon
 		at = zones[z].end_pfn;
 	}
 	return at == meta->nr_frames;
+}
+
+const char *pool_mismatch(const void *meta, uint64_t meta_bytes, const void *state,
+			  uint64_t state_bytes)
+{
+	const struct shm_meta_header *header = meta;
+	const struct shm_state_header *state_header = state;
+
+	if (meta_bytes < SHM_PAGE || header->magic != SHM_META_MAGIC)
+		return "META is no META of paged";
+	if (state_bytes < SHM_PAGE || state_header->magic != SHM_STATE_MAGIC)
+		return "STATE is no STATE of paged";
+	if (header->version != SHM_LAYOUT_VERSION || state_header->version != SHM_LAYOUT_VERSION)
+		return "META or STATE has another layout version";
+	if (header->instance_id != state_header->instance_id)
+		return "STATE is not of the same segment as META";
+	if (!plans_match(header, meta_bytes, state_header, state_bytes))
+		return "the sizes in the headers of META and STATE do not fit";
+	if (!zones_match(header, (const struct shm_zone *)(const void *)((const char *)meta +
+									 header->zones_offset)))
+		return "the zones do not fill the segment";
+	return NULL;
 }
 
 static void bind_tables(struct pool *pool, void *meta, void *state)
@@ -142,6 +170,26 @@ static void bind_tables(struct pool *pool, void *meta, void *state)
 		   header->nr_frames);
 }
 
+/* A type that there is not would lead out of the lists. As a hole its free frames get memory
+ * (again) before they are granted. And a server that died in a commit or a punch may not have come
+ * to count it. */
+static void mend_types(struct pool *pool)
+{
+	uint64_t committed = 0;
+
+	for (uint64_t pfn = 0; pfn < pool->nr_frames; pfn += PAGEBLOCK_FRAMES) {
+		uint8_t *type = &pool->buddy.pageblocks[pfn >> PAGEBLOCK_ORDER];
+
+		if (*type >= MIGRATE_TYPES) {
+			*type = MIGRATE_HOLE;
+			pool_note_damage(&pool->damage.types, (pfn_t)pfn, 1);
+		}
+		if (*type != MIGRATE_HOLE)
+			committed += bits_min(PAGEBLOCK_FRAMES, pool->nr_frames - pfn);
+	}
+	shm_store(&pool->meta->committed_frames, committed);
+}
+
 /* The mem_map of a range that zones divide was committed at creation; of any other when its block
  * was first split or given memory. */
 static void find_ready_maps(struct pool *pool)
@@ -154,18 +202,19 @@ static void find_ready_maps(struct pool *pool)
 			pool->map_ready[pfn >> ORDER_MAX] = 1;
 }
 
-static void set_watermarks(struct pool *pool, const struct pool_options *options)
+static void set_watermarks(struct pool *pool)
 {
 	uint32_t shift = pool->meta->page_shift;
-	uint64_t min_free = options->min_free_frames ? options->min_free_frames
-						     : watermark_min_free(pool->nr_managed, shift);
+	uint64_t min_free = pool->min_free_frames;
 
+	if (pool->min_free_percent)
+		min_free = pool->nr_managed * pool->min_free_percent / 100;
+	if (min_free == 0)
+		min_free = watermark_min_free(pool->nr_managed, shift);
 	for (uint32_t z = 0; z < pool->buddy.nr_zones; z++) {
 		struct shm_zone *zone = &pool->buddy.zones[z];
-		struct watermarks marks =
-			watermark_zone(zone->managed, pool->nr_managed, min_free,
-				       options->watermark_scale ? options->watermark_scale
-								: WATERMARK_SCALE_DEFAULT);
+		struct watermarks marks = watermark_zone(zone->managed, pool->nr_managed, min_free,
+							 pool->watermark_scale);
 
 		shm_store(&zone->watermark_min, marks.min);
 		shm_store(&zone->watermark_low, marks.low);
@@ -173,17 +222,54 @@ static void set_watermarks(struct pool *pool, const struct pool_options *options
 	}
 }
 
+static void set_stock(struct pool *pool)
+{
+	uint64_t wanted =
+		pool->commit_full ? pool->nr_managed : bits_min(STOCK_FRAMES, pool->nr_managed / 8);
+	bool squeezed = pool->stock < pool->stock_wanted;
+
+	pool->stock_wanted = wanted;
+	pool->stock = squeezed ? bits_min(pool->stock, wanted) : wanted;
+}
+
+void pool_follow_size(struct pool *pool)
+{
+	uint64_t managed = 0, online = pool->nr_frames;
+
+	for (uint32_t z = 0; z < pool->buddy.nr_zones; z++) {
+		managed += pool->buddy.zones[z].managed;
+		online -= pool->buddy.nr_reserved[z];
+	}
+	shm_store32(&pool->meta->online_frames, (uint32_t)online);
+	if (managed == pool->nr_managed || managed == 0)
+		return;
+	pool->nr_managed = managed;
+	pool->batch = pool->batch_wanted ? pool->batch_wanted
+					 : pcp_batch(managed, pool->meta->page_shift);
+	set_stock(pool);
+	set_watermarks(pool);
+	pool->no_run = ORDER_COUNT;
+}
+
+static void keep_options(struct pool *pool, const struct pool_options *options)
+{
+	pool->min_free_frames = options->min_free_frames;
+	pool->min_free_percent = options->min_free_percent;
+	pool->watermark_scale =
+		options->watermark_scale ? options->watermark_scale : WATERMARK_SCALE_DEFAULT;
+	pool->batch_wanted = options->batch;
+	pool->max_high_divisor =
+		options->max_high_divisor ? options->max_high_divisor : HIGH_DIVISOR_DEFAULT;
+	pool->commit_full = options->commit_full;
+}
+
 int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 		uint64_t state_bytes, const struct pool_options *options, uint64_t *ret_bad)
 {
 	struct shm_meta_header *header = meta;
-	struct shm_zone *zones;
 	uint64_t bad;
 
-	if (!headers_match(header, meta_bytes, state, state_bytes))
-		return POOL_MISMATCH;
-	zones = (struct shm_zone *)(void *)((char *)meta + header->zones_offset);
-	if (!zones_match(header, zones))
+	if (pool_mismatch(meta, meta_bytes, state, state_bytes))
 		return POOL_MISMATCH;
 	memset(pool, 0, offsetof(struct pool, claim));
 	memset(pool->client, 0, sizeof pool->client);
@@ -191,17 +277,19 @@ int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 	bind_tables(pool, meta, state);
 	if (!journal_replay(pool))
 		return POOL_CORRUPT;
+	mend_types(pool);
 	find_ready_maps(pool);
+	keep_options(pool, options);
+	resize_draw(pool, options);
+	zonelist_init(pool, options);
+	pool->compact.phase = COMPACT_IDLE;
 	bad = recovery_run(pool);
-	for (uint32_t z = 0; z < header->nr_zones; z++)
-		pool->nr_managed += zones[z].managed;
-	pool->batch =
-		options->batch ? options->batch : pcp_batch(pool->nr_managed, header->page_shift);
-	pool->max_high_divisor =
-		options->max_high_divisor ? options->max_high_divisor : HIGH_DIVISOR_DEFAULT;
-	pool->stock = options->commit_full ? pool->nr_managed
-					   : bits_min(STOCK_FRAMES, pool->nr_managed / 8);
-	set_watermarks(pool, options);
+	pool_follow_size(pool);
+	if (pool->nr_managed == 0)
+		return POOL_CORRUPT;
+	resize_go_on(pool);
+	quota_sum_weights(pool);
+	victim_init(pool);
 	shm_store(&header->epoch, header->epoch + 1);
 	*ret_bad = bad;
 	return 0;
@@ -213,6 +301,11 @@ int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 uint64_t pool_nr_frames(const struct pool *pool)
 {
 	return pool->nr_frames;
+}
+
+uint64_t pool_nr_managed(const struct pool *pool)
+{
+	return pool->nr_managed;
 }
 
 /* Sum over the zones of one of their words. */
@@ -257,27 +350,34 @@ uint64_t pool_available(const struct pool *pool, uint32_t zone)
 	return free > z->watermark_min ? free - z->watermark_min : 0;
 }
 
-int pool_shortage(const struct pool *pool, order_t order)
+int pool_shortage(struct pool *pool, client_id client, order_t order)
 {
+	struct zonelist list = zonelist_of(pool, client);
+
 	if (pool->commit_failed)
 		return POOL_NO_FRAMES;
-	for (uint32_t zone = 0; zone < pool->buddy.nr_zones; zone++)
-		if (pool_available(pool, zone) >= UINT64_C(1) << order &&
-		    pool->buddy.zones[zone].nr_hole > 0 && order < pool->no_run)
+	for (uint32_t i = 0; i < list.n; i++)
+		if (zonelist_room(pool, &list, i) >= UINT64_C(1) << order &&
+		    pool->buddy.zones[list.zone[i]].nr_hole > 0 && order < pool->no_run) {
+			pool->commit_zone = list.zone[i];
 			return POOL_NO_COMMIT;
+		}
 	/* What is being committed is counted nowhere now, but will be free in a moment. */
 	return pool->nr_commits > 0 ? POOL_NO_COMMIT : POOL_NO_FRAMES;
 }
 
-int pool_take_block(struct pool *pool, order_t order, enum migratetype type, pfn_t *ret_pfn)
+int pool_take_block(struct pool *pool, client_id client, order_t order, enum migratetype type,
+		    pfn_t *ret_pfn)
 {
-	for (uint32_t zone = 0; zone < pool->buddy.nr_zones; zone++) {
-		if (pool_available(pool, zone) < UINT64_C(1) << order)
+	struct zonelist list = zonelist_of(pool, client);
+
+	for (uint32_t i = 0; i < list.n; i++) {
+		if (zonelist_room(pool, &list, i) < UINT64_C(1) << order)
 			continue;
-		if (buddy_take(&pool->buddy, zone, order, type, ret_pfn))
+		if (buddy_take(&pool->buddy, list.zone[i], order, type, ret_pfn))
 			return 0;
 	}
-	return pool_shortage(pool, order);
+	return pool_shortage(pool, client, order);
 }
 
 /* --- small readers and notes
@@ -288,6 +388,11 @@ void pool_count(struct pool *pool, enum counter counter, uint64_t n)
 	pool_add(pool, counter, n);
 }
 
+const struct pool_damage *pool_damage(const struct pool *pool)
+{
+	return &pool->damage;
+}
+
 struct shm_meta_header *pool_meta(struct pool *pool)
 {
 	return pool->meta;
@@ -296,6 +401,12 @@ struct shm_meta_header *pool_meta(struct pool *pool)
 struct shm_client *pool_client(struct pool *pool, client_id client)
 {
 	return pool_meta_client(pool, client);
+}
+
+struct shm_zone *pool_zone(struct pool *pool, uint32_t zone)
+{
+	PAGED_CHECK(zone < pool->buddy.nr_zones);
+	return &pool->buddy.zones[zone];
 }
 
 struct shm_cache *pool_caches(struct pool *pool)
@@ -328,10 +439,23 @@ client_id pool_next_hostile(struct pool *pool)
 	return CLIENT_NONE;
 }
 
+/* Frames of the largest free block, holes too. */
+static uint64_t largest_free(const struct pool *pool)
+{
+	for (order_t order = ORDER_COUNT; order-- > 0;)
+		for (uint32_t z = 0; z < pool->buddy.nr_zones; z++)
+			for (uint32_t t = 0; t < MIGRATE_TYPES; t++)
+				if (pool->buddy.zones[z].nr_blocks[order][t])
+					return UINT64_C(1) << order;
+	return 0;
+}
+
 void pool_publish(struct pool *pool)
 {
+	pool_follow_size(pool);
 	shm_store(&pool->counters[COUNTER_nr_free_pages],
 		  zone_sum(pool, offsetof(struct shm_zone, nr_free)));
 	shm_store(&pool->counters[COUNTER_nr_holes],
 		  zone_sum(pool, offsetof(struct shm_zone, nr_hole)));
+	shm_store(&pool->meta->largest_free, largest_free(pool));
 }

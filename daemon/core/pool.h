@@ -41,10 +41,13 @@
 	X(IS_SHARED, "the block is shared: put it, do not free it")                                \
 	X(STALE, "the handle is of a frame that was freed since")                                  \
 	X(TABLE_FULL, "the table is full")                                                         \
+	X(OVER_SHARE, "of a full table the rest is for those who have less")                       \
+	X(GIFTS_WAIT, "the receiver has not imported what it was given before")                    \
 	X(BAD_THREAD, "no such thread")                                                            \
 	X(BAD_MAGAZINE, "no such magazine")                                                        \
 	X(BAD_LANE, "no such lane")                                                                \
 	X(NO_CLIENT, "no such client is attached")                                                 \
+	X(BAD_SIZE, "no such size")                                                                \
 	X(OLD_SEQ, "a sequence number of the past")                                                \
 	X(HOSTILE, "the client's CTL lies")                                                        \
 	X(BUSY, "under way already")                                                               \
@@ -65,6 +68,13 @@ const char *pool_condition_text(enum pool_condition condition);
 struct pool_zone_options {
 	char name[SHM_NAME_BYTES];
 	uint32_t nr_frames; /* zones lie one after the other, from pfn 0 */
+	/* At its end, not in use with the configured size: they wait for a resize. */
+	uint32_t nr_offline;
+	bool has_node;
+	uint32_t node;          /* NUMA node */
+	uint32_t reserve_ratio; /* 1/n is kept from those who fall back to it; 0: nothing */
+	bool own_fallback;      /* else all zones after it */
+	uint8_t fallback[SHM_MAX_ZONES]; /* zones to try after it, in order: number + 1, 0: end */
 };
 
 struct pool_options {
@@ -72,15 +82,17 @@ struct pool_options {
 	uint32_t nr_zones;
 	uint32_t batch;            /* pcp batch; 0: zone_batchsize() */
 	uint64_t min_free_frames;  /* 0: the kernel's formula */
+	uint32_t min_free_percent; /* of what is in use, instead of that; 0: not given */
 	uint32_t watermark_scale;  /* of 10000; the kernel's 10 */
 	bool commit_full;          /* commit all frames ahead of need */
 	uint64_t max_high_divisor; /* high_max = managed / this / threads; 8 */
 };
 
 /* What the shell is asked to do before frames can be granted. MAP: give memory to the mem_map of
- * the 1 << ORDER_MAX frames at pfn. DATA: give memory to the 1 << order frames at pfn. The block is
- * off the lists until pool_commit_done(). */
-enum pool_commit_kind { POOL_COMMIT_MAP, POOL_COMMIT_DATA };
+ * the 1 << ORDER_MAX frames at pfn. DATA: give memory to the 1 << order frames at pfn. PUNCH: take
+ * their memory back, which cannot do harm if it fails. The block is off the lists until
+ * pool_commit_done(). */
+enum pool_commit_kind { POOL_COMMIT_MAP, POOL_COMMIT_DATA, POOL_COMMIT_PUNCH };
 struct pool_commit {
 	enum pool_commit_kind kind;
 	pfn_t pfn;
@@ -101,14 +113,32 @@ size_t pool_bytes(void);
 void pool_format(void *meta, void *state, const struct shm_meta_header *header,
 		 const struct pool_options *options);
 
+/* Why META and STATE are nothing that pool_attach() takes over, as a sentence; NULL if they are.
+ * Looks at the headers and zones only: what they say of sizes and offsets holds afterwards. */
+const char *pool_mismatch(const void *meta, uint64_t meta_bytes, const void *state,
+			  uint64_t state_bytes);
+
 /* Takes over a segment that pool_format() made: checks the headers against each other and the
  * options, fills pool. Builds the lists by walking heads, so O(blocks); a crash of the server
  * before is repaired on the way: the journal is replayed, saved tops go back, clients that were
  * DYING stay so (sweep them with pool_client_sweep()). MISMATCH: not ours. CORRUPT: the walk met
  * what no crash leaves behind; those frames are BAD and the rest is usable
- * (*ret_bad says how many frames). */
+ * (*ret_bad says how many frames). Without a frame that is usable, or with a damaged journal, it
+ * is CORRUPT as a whole. */
 int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 		uint64_t state_bytes, const struct pool_options *options, uint64_t *ret_bad);
+
+/* What pool_attach() met that no crash leaves behind. pfn: of the first, if n is not 0. */
+struct pool_damage_count {
+	uint64_t n;
+	pfn_t pfn;
+};
+struct pool_damage {
+	struct pool_damage_count bad;     /* frames that became BAD */
+	struct pool_damage_count orphans; /* frames owned by a client that does not exist: FREE */
+	struct pool_damage_count types;   /* pageblocks of no type: holes now */
+};
+const struct pool_damage *pool_damage(const struct pool *pool);
 
 /* --- clients
  * -----------------------------------------------------------------------------------------------------
@@ -143,6 +173,10 @@ void pool_client_kill(struct pool *pool, client_id client);
  * be used again. */
 bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks);
 
+/* zonelist.c: its requests start from the zone of that name; "" or one that is not there: from the
+ * first. */
+void pool_client_set_zone(struct pool *pool, client_id client, const char *name);
+bool pool_find_zone(const struct pool *pool, const char *name, uint32_t *ret_zone);
 void pool_client_set_max(struct pool *pool, client_id client, uint64_t max_frames);
 /* The CTL mapping that the client was attached with, for the shell's ACTION_RELEASE. */
 void *pool_client_ctl(const struct pool *pool, client_id client);
@@ -201,10 +235,31 @@ int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uin
 /* One magazine, because its owner asked for a drain. */
 int pool_claim(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
 	       uint64_t n_wanted);
-/* Claims all magazines of client, or of all clients with CLIENT_NONE, that seem to hold something;
- * those idle since the tick before last only, if idle_only. Returns how many magazines were
- * claimed. */
-uint32_t pool_claim_all(struct pool *pool, client_id client, bool idle_only);
+/* A pass over all magazines of a client, or of all clients with CLIENT_NONE, that seem to hold
+ * something; those idle since the tick before last only, if idle_only. It goes on in slices of some
+ * thousand frames, about a millisecond: each call claims one, and the barrier and the settle come
+ * before the next. Returns how many magazines were claimed; 0 does not mean that the pass is done.
+ * Clients may come, go and die between two slices. */
+#define POOL_SLICE_WORK                                                                            \
+	8192u /* frames, more or less. Lower: more barriers for the same; higher: others wait      \
+		 longer */
+struct pool_pass {
+	client_id client; /* the next to look at, */
+	uint32_t thread, magazine;
+	uint32_t n_taken;   /* blocks of that magazine so far */
+	uint32_t n_clients; /* to look at, with that one; 0: done */
+	bool is_all, idle_only;
+	bool has_begun; /* it had a slice */
+	/* The caller sets it for reclaim: nobody is left with less than its min. */
+	bool keeps_min;
+	uint64_t n_asked; /* frames of the client in this slice so far */
+};
+struct pool_pass pool_pass_begin(const struct pool *pool, client_id client, bool idle_only);
+uint32_t pool_claim_pass(struct pool *pool, struct pool_pass *pass);
+static inline bool pool_pass_is_done(const struct pool_pass *pass)
+{
+	return pass->n_clients == 0;
+}
 /* Claims up to n_wanted frames of one thread's magazines, hot first. Returns how many seem to be
  * there, 0 if nothing was claimed, also for a thread or client that does not exist. */
 uint64_t pool_claim_thread(struct pool *pool, client_id client, uint32_t thread, uint64_t n_wanted);
@@ -233,6 +288,9 @@ struct pool_limits {
 	char from[SHM_NAME_BYTES];
 };
 void pool_client_set_limits(struct pool *pool, client_id client, const struct pool_limits *limits);
+/* An administrator's value of one limit, bit SHM_SET_* of an attached client, in its record until
+ * it ends; NULL: none any more. It has no effect before the next pool_client_set_limits(). */
+void pool_client_override(struct pool *pool, client_id client, uint32_t bit, const uint64_t *value);
 
 /* --- purgeable frames (purge.c)
  * ---------------------------------------------------------------------------------- */
@@ -246,6 +304,20 @@ int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
  * Returns how many came back. One slice: *ret_again if another call may find more. Needs no client
  * to run. */
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again);
+/* CLOCK_REALTIME, for purged_ns of those whose frames are purged from here on. */
+void pool_set_time(struct pool *pool, uint64_t real_ns);
+/* purge_range.c: what lies in [from, to), of all clients, in slices: one call each until it is
+ * done. Nobody is taken below its min. Returns how many frames came back. */
+struct pool_range {
+	pfn_t from, to;
+	uint32_t client, slot; /* whose turn it is */
+};
+struct pool_range pool_range_begin(pfn_t from, pfn_t to);
+uint64_t pool_purge_range(struct pool *pool, struct pool_range *range);
+static inline bool pool_range_is_done(const struct pool_range *range)
+{
+	return range->client > SHM_MAX_CLIENTS;
+}
 /* Frames that could be purged, of one client or all, as last looked at: an estimate. */
 uint64_t pool_purgeable(const struct pool *pool, client_id client);
 /* Finishes what a dead server began in the CTL of a client that is adopted. */
@@ -255,7 +327,8 @@ void pool_purge_recover(struct pool *pool, client_id client);
  * -------------------------------------------------------------------------------------- */
 
 uint64_t pool_nr_free(const struct pool *pool);
-uint64_t pool_nr_frames(const struct pool *pool);
+uint64_t pool_nr_frames(const struct pool *pool);  /* all that the zones have room for */
+uint64_t pool_nr_managed(const struct pool *pool); /* in use, but for those that are BAD */
 uint64_t pool_watermark_min(const struct pool *pool);
 uint64_t pool_watermark_low(const struct pool *pool);
 uint64_t pool_watermark_high(const struct pool *pool);
@@ -267,8 +340,48 @@ uint64_t pool_watermark_high(const struct pool *pool);
 bool pool_plan_commit(struct pool *pool, order_t order, enum migratetype type,
 		      struct pool_commit *ret_commit);
 bool pool_stock_is_low(const struct pool *pool);
+/* punch.c: a run of free committed pageblocks to give back, at most n_pageblocks of them, and none
+ * that the stock needs; its block is isolated. false: there is none, or enough is under way. */
+bool pool_plan_punch(struct pool *pool, uint64_t n_pageblocks, struct pool_commit *ret_commit);
+/* How many whole pageblocks are free, committed and not needed for the stock. */
+uint64_t pool_idle_pageblocks(const struct pool *pool);
+/* Is the machine short of memory? Then the stock of committed frames is kept small. */
+void pool_squeeze(struct pool *pool, bool is_short);
 void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool ok);
 uint32_t pool_nr_commits(const struct pool *pool);
+
+/* --- size (resize.c)
+ * -------------------------------------------------------------------------------------- */
+
+/* The zones have room for nr_frames of META's header, [segment] size_max. Of these some are in use
+ * (online_frames), and a size is wanted (wanted_frames), which survives a crash. What is to go out
+ * of use is taken where it is free, and where it is not, in the moment it is freed. Zones change
+ * from the last to the first, in whole pageblocks. */
+
+/* From now on so many frames are wanted, a little more for whole pageblocks. BAD_SIZE: fewer than
+ * pool_size_min() or more than there is room for. */
+int pool_resize(struct pool *pool, uint64_t n_frames);
+uint64_t pool_size_min(const struct pool *pool);
+uint64_t pool_size_wanted(const struct pool *pool);
+uint64_t pool_size_online(const struct pool *pool);
+/* One slice of what there is to do at once; true: call it again. */
+bool pool_resize_step(struct pool *pool);
+/* A MAP or PUNCH that the resize needs, at most POOL_MAX_COMMITS together with all others. */
+bool pool_plan_resize(struct pool *pool, struct pool_commit *ret_commit);
+/* It is not complete. */
+bool pool_resize_is_under_way(const struct pool *pool);
+/* Frames that are somebody's and are to go out of use: somebody has to free them. */
+uint64_t pool_resize_left(const struct pool *pool);
+/* [*ret_from, *ret_to) of zone is to go out of use; false: nothing of it is. */
+bool pool_resize_range(const struct pool *pool, uint32_t zone, pfn_t *ret_from, pfn_t *ret_to);
+
+/* --- large blocks (compact.c)
+ * -------------------------------------------------------------------------------------- */
+
+/* Begins to look for the run of that order that is cheapest to empty, and empties it, in slices.
+ * true: call it again. *ret_purged: frames that it took so far. */
+void pool_compact_begin(struct pool *pool, order_t order);
+bool pool_compact_step(struct pool *pool, uint64_t *ret_purged);
 
 /* --- upkeep and reading
  * ------------------------------------------------------------------------------------------ */
@@ -280,6 +393,7 @@ void pool_publish(struct pool *pool);
 void pool_count(struct pool *pool, enum counter counter, uint64_t n);
 struct shm_meta_header *pool_meta(struct pool *pool);
 struct shm_client *pool_client(struct pool *pool, client_id client);
+struct shm_zone *pool_zone(struct pool *pool, uint32_t zone); /* below nr_zones of META */
 struct shm_cache *
 pool_caches(struct pool *pool); /* SHM_MAX_CACHES of them; shrinker.c keeps them */
 

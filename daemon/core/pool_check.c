@@ -16,6 +16,8 @@ struct audit {
 	uint64_t owned[SHM_MAX_CLIENTS + 1];  /* frames of OWNED heads */
 	uint64_t blocks[SHM_MAX_CLIENTS + 1]; /* OWNED heads */
 	uint64_t shared[SHM_MAX_CLIENTS + 1]; /* frames of edges */
+	uint64_t given[SHM_MAX_CLIENTS + 1];  /* those of them that wait for an import */
+	uint32_t edges[SHM_MAX_CLIENTS + 1];  /* entries that count for it */
 };
 
 static void put_text(struct audit *audit, const char *s)
@@ -49,7 +51,7 @@ static int broken(struct audit *audit, const char *what, const char *unit, uint6
 
 /* What the walk over one zone counted. */
 struct zone_count {
-	uint64_t frames, managed, free, hole;
+	uint64_t frames, managed, free, hole, reserved;
 	uint32_t blocks[ORDER_COUNT][MIGRATE_TYPES]; /* FREE and not ISOLATED */
 };
 
@@ -61,6 +63,7 @@ static int count_head(struct audit *audit, pfn_t pfn, struct page_word word,
 
 	count->frames += frames;
 	count->managed += word.state == PAGE_RESERVED || word.state == PAGE_BAD ? 0 : frames;
+	count->reserved += word.state == PAGE_RESERVED ? frames : 0;
 	switch (word.state) {
 	case PAGE_FREE:
 		count->free += frames;
@@ -148,6 +151,9 @@ static int check_zone(struct audit *audit, uint32_t z)
 		return r;
 	if (count.managed != zone->managed)
 		return broken(audit, "I5: managed is wrong", ", counted ", count.managed);
+	if (count.reserved != buddy->nr_reserved[z])
+		return broken(audit, "I5: the count of what is out of use is wrong", ", counted ",
+			      count.reserved);
 	if (count.free != zone->nr_free || count.hole != zone->nr_hole)
 		return broken(audit, "I5: nr_free or nr_hole is wrong", ", counted free ",
 			      count.free);
@@ -174,6 +180,11 @@ static int count_edges(struct audit *audit)
 			return broken(audit, "I1: an edge that names no shared block", ", pfn ",
 				      pfn);
 		audit->shared[edge->client] += UINT64_C(1) << word.order;
+		if (pool->edge_payer[i] & EDGE_GIVEN)
+			audit->given[edge->client] += UINT64_C(1) << word.order;
+		if ((pool->edge_payer[i] & ~EDGE_GIVEN) > SHM_MAX_CLIENTS)
+			return broken(audit, "I8: an edge that counts for nobody", ", edge ", i);
+		audit->edges[pool->edge_payer[i] & ~EDGE_GIVEN]++;
 	}
 	return 0;
 }
@@ -203,6 +214,8 @@ static int check_owner(struct audit *audit, client_id client)
 	if (audit->owned[client] != shown->nr_owned || audit->shared[client] != shown->nr_shared)
 		return broken(audit, "I8: the charge is not blocks plus edges", ", client ",
 			      client);
+	if (audit->edges[client] != slot->nr_edges || audit->given[client] != slot->nr_given)
+		return broken(audit, "I8: edges are counted wrong", ", client ", client);
 	return 0;
 }
 

@@ -9,7 +9,8 @@
  * and counts; edges that name no SHARED block go, SHARED blocks without an edge become FREE; free
  * buddies that a crash kept apart merge. A walk that meets what no crash leaves (TAIL where a head
  * must be, a wrong alignment, a block across the end of its zone) marks the frames up to the next
- * OWNED or SHARED word, always a head, or the zone's end BAD. Needs no client. */
+ * OWNED or SHARED word, always a head, or the zone's end BAD; so does a block that was granted in
+ * a hole, for itself. Needs no client. */
 #include "daemon/core/pool_private.h"
 
 #include "paged/bits.h"
@@ -85,6 +86,13 @@ static pfn_t next_sure_head(const struct pool *pool, pfn_t pfn, pfn_t end)
 	return end;
 }
 
+/* Granted without memory behind it: the word or the type of its pageblock is wrong. */
+static bool is_in_doubt(const struct pool *pool, const struct page_word *word, pfn_t pfn)
+{
+	return (word->state == PAGE_OWNED || word->state == PAGE_SHARED) &&
+	       buddy_type(&pool->buddy, pfn) == MIGRATE_HOLE;
+}
+
 static bool owner_exists(const struct pool *pool, client_id owner)
 {
 	return owner >= 1 && owner <= SHM_MAX_CLIENTS && pool->client[owner].state != CLIENT_UNUSED;
@@ -94,8 +102,10 @@ static void take_in(struct pool *pool, struct shm_zone *zone, pfn_t pfn, struct 
 {
 	uint64_t frames = UINT64_C(1) << word.order;
 
-	if (word.state == PAGE_OWNED && !owner_exists(pool, word.owner))
+	if (word.state == PAGE_OWNED && !owner_exists(pool, word.owner)) {
 		word.state = PAGE_FREE;
+		pool_note_damage(&pool->damage.orphans, pfn, frames);
+	}
 	switch (word.state) {
 	case PAGE_OWNED:
 		quota_charge_block(pool, word.owner, pfn, word.order);
@@ -108,6 +118,8 @@ static void take_in(struct pool *pool, struct shm_zone *zone, pfn_t pfn, struct 
 		pool_add(pool, COUNTER_nr_shared, frames);
 		break;
 	case PAGE_RESERVED:
+		buddy_take_in_reserved(&pool->buddy, (uint32_t)(zone - pool->buddy.zones), pfn);
+		break;
 	case PAGE_BAD:
 		zone->managed -= frames;
 		break;
@@ -129,11 +141,15 @@ static uint64_t walk_zone(struct pool *pool, struct shm_zone *zone)
 			zone->nr_blocks[order][type] = 0;
 	for (pfn_t pfn = zone->start_pfn; pfn < zone->end_pfn;) {
 		struct page_word word = page_get(pool->buddy.map, pfn);
+		bool sane = head_is_sane(&word, pfn, zone->end_pfn);
 
-		if (!head_is_sane(&word, pfn, zone->end_pfn)) {
-			pfn_t next = next_sure_head(pool, pfn, zone->end_pfn);
+		page_fetch_ahead(pool->buddy.map, pfn);
+		if (!sane || is_in_doubt(pool, &word, pfn)) {
+			pfn_t next = sane ? pfn + (1u << word.order)
+					  : next_sure_head(pool, pfn, zone->end_pfn);
 
 			bad += mark_bad(pool, pfn, next);
+			pool_note_damage(&pool->damage.bad, pfn, next - pfn);
 			zone->managed -= next - pfn;
 			pfn = next;
 			continue;
@@ -150,17 +166,16 @@ static void settle_zone(struct pool *pool, const struct shm_zone *zone)
 	for (pfn_t pfn = zone->start_pfn; pfn < zone->end_pfn;) {
 		struct page_word word = page_get(pool->buddy.map, pfn);
 
+		page_fetch_ahead(pool->buddy.map, pfn);
 		if (word.state == PAGE_SHARED && edge_count(pool, pfn, word.gen) == 0) {
 			pool_add(pool, COUNTER_nr_shared, -(UINT64_C(1) << word.order));
 			page_set(pool->buddy.map, pfn,
 				 page_free_word(pool->buddy.map, pfn, word.order));
-			buddy_give(&pool->buddy, pfn);
-			pfn = page_head(pool->buddy.map, pfn);
-		} else if (word.state == PAGE_FREE) {
-			buddy_remove(&pool->buddy, pfn);
-			buddy_give(&pool->buddy, pfn);
-			pfn = page_head(pool->buddy.map, pfn);
+			buddy_insert(&pool->buddy, pfn);
+			word.state = PAGE_FREE;
 		}
+		if (word.state == PAGE_FREE)
+			pfn = buddy_merge(&pool->buddy, pfn);
 		pfn += 1u << page_get(pool->buddy.map, pfn).order;
 	}
 }

@@ -24,20 +24,12 @@ static const struct config_info table[CONFIG_NR_KEYS] = {
 #undef X
 };
 
-static const struct config_info zone_size = {.section = "zone",
-					     .key = "size",
-					     .text = "1G",
-					     .choices = "",
-					     .help = "",
-					     .type = CONFIG_SIZE,
-					     .flags = CONFIG_MAY_PERCENT};
-
-/* Keys of the design that have no effect yet. Section "client" is not there at all yet. */
+/* Keys of the design that have no effect yet. */
 static const struct {
 	const char *section, *key;
 } not_yet[] = {
-	{"segment", "size_max"}, {"pcp", "high_fraction"}, {"zone", "node"},
-	{"zone", "fallback"},    {"reclaim", "scrub"},     {"reclaim", "give_back_after"},
+	{"pcp", "high_fraction"},
+	{"reclaim", "scrub"},
 };
 
 const struct config_info *config_info(enum config_key key)
@@ -111,7 +103,7 @@ static void list_keys(const char *section, char *ret_list, size_t bytes)
 					      table[i].key);
 }
 
-static void set_value(const struct config_info *info, struct config_value *value, const char *file,
+void config_set_value(const struct config_info *info, struct config_value *value, const char *file,
 		      uint32_t line, const char *section, const char *text,
 		      struct config_errors *errors)
 {
@@ -125,67 +117,6 @@ static void set_value(const struct config_info *info, struct config_value *value
 	value->line = line;
 }
 
-/* The zone of that name, made if it is new and there is room. */
-static struct config_zone *zone_find(struct config *config, const char *name)
-{
-	struct config_zone *zone;
-
-	for (uint32_t i = 0; i < config->nr_zones; i++)
-		if (strcmp(config->zone[i].name, name) == 0)
-			return &config->zone[i];
-	if (config->nr_zones == CONFIG_MAX_ZONES)
-		return NULL;
-	zone = &config->zone[config->nr_zones++];
-	(void)snprintf(zone->name, sizeof(zone->name), "%s", name);
-	return zone;
-}
-
-/* `[zone NAME]` itself: what is wrong with it is said here, once, and not for each of its keys. */
-static void begin_zone(struct config *config, const char *file, uint32_t line, const char *section,
-		       const char *name, struct config_errors *errors)
-{
-	struct config_zone *zone;
-
-	if (!instance_name_is_valid(name) || strcmp(name, "normal") == 0) {
-		config_error(errors, file, line, section, "",
-			     "is no name of a zone; [zone NAME] with letters, digits, '_', '.' and "
-			     "'-', at most 31, and not normal (the rest) would be right");
-		return;
-	}
-	zone = zone_find(config, name);
-	if (!zone) {
-		config_error(errors, file, line, section, "",
-			     "too many zones; at most %u would be right", CONFIG_MAX_ZONES);
-	} else if (zone->size.line == 0) { /* where to point if its size never comes */
-		(void)snprintf(zone->size.file, sizeof(zone->size.file), "%s", file);
-		zone->size.line = line;
-	}
-}
-
-static void set_zone(struct config *config, const char *file, uint32_t line, const char *section,
-		     const char *key, const char *text, struct config_errors *errors)
-{
-	const char *name = section + strlen("zone");
-	struct config_zone *zone;
-
-	name += strspn(name, " ");
-	if (!key) {
-		begin_zone(config, file, line, section, name, errors);
-		return;
-	}
-	if (is_not_yet("zone", key)) {
-		config_error(errors, file, line, section, key, "not supported yet; leave it out");
-		return;
-	}
-	if (strcmp(key, "size") != 0) {
-		config_error(errors, file, line, section, key, "no such key; size would be right");
-		return;
-	}
-	zone = instance_name_is_valid(name) ? zone_find(config, name) : NULL;
-	if (zone)
-		set_value(&zone_size, &zone->size, file, line, section, text, errors);
-}
-
 static void set_key(struct config *config, const char *file, uint32_t line, const char *section,
 		    const char *key, const char *text, struct config_errors *errors)
 {
@@ -193,7 +124,8 @@ static void set_key(struct config *config, const char *file, uint32_t line, cons
 
 	for (uint32_t i = 0; i < CONFIG_NR_KEYS; i++)
 		if (strcmp(table[i].section, section) == 0 && strcmp(table[i].key, key) == 0) {
-			set_value(&table[i], &config->value[i], file, line, section, text, errors);
+			config_set_value(&table[i], &config->value[i], file, line, section, text,
+					 errors);
 			return;
 		}
 	list_keys(section, list, sizeof(list));
@@ -208,20 +140,17 @@ void config_set(struct config *config, const char *file, uint32_t line, const ch
 		const char *key, const char *text, struct config_errors *errors)
 {
 	if (strncmp(section, "zone", 4) == 0 && (section[4] == ' ' || section[4] == '\0'))
-		set_zone(config, file, line, section, key, text, errors);
+		config_set_zone(config, file, line, section, key, text, errors);
 	else if (strncmp(section, "client", 6) == 0 && (section[6] == ' ' || section[6] == '\0')) {
-		if (!key) /* once for the section, not for each of its keys */
-			config_error(errors, file, line, section, "",
-				     "not supported yet; limits.client_max is the max of every "
-				     "client");
+		config_set_client(config, file, line, section, key, text, errors);
 	} else if (*section == '\0') {
 		config_error(errors, file, line, key ? key : "", "",
 			     "stands before the first section; [segment] above it would be right");
 	} else if (!is_section(section)) {
 		if (!key)
 			config_error(errors, file, line, section, "",
-				     "no such section; segment, socket, pcp, zone NAME, reclaim "
-				     "and limits would be right");
+				     "no such section; segment, socket, pcp, zone NAME, reclaim, "
+				     "limits and client MATCH would be right");
 	} else if (key) {
 		set_key(config, file, line, section, key, text, errors);
 	}
@@ -260,38 +189,39 @@ uint64_t config_segment_bytes(const struct config *config, uint64_t machine_byte
 	return bytes & ~(pageblock - 1);
 }
 
+uint64_t config_segment_max_bytes(const struct config *config, uint64_t machine_bytes,
+				  uint64_t segment_bytes, struct config_errors *errors)
+{
+	const struct config_value *most = &config->value[CONFIG_segment_size_max];
+	uint64_t pageblock = config_page_size(config) << PAGEBLOCK_ORDER;
+	uint64_t limit = config_page_size(config) << 32;
+	uint64_t bytes = config_bytes(most, machine_bytes) & ~(pageblock - 1);
+
+	if (most->kind == CONFIG_IS_NONE)
+		return segment_bytes;
+	if (bytes < segment_bytes)
+		config_error(errors, most->file, most->line, "segment", "size_max",
+			     "\"%s\" is less than the size; %lluM or more would be right",
+			     most->text, (unsigned long long)(segment_bytes >> 20));
+	else if (bytes >= limit)
+		config_error(errors, most->file, most->line, "segment", "size_max",
+			     "\"%s\" is 2^32 frames or more; less than %lluT would be right",
+			     most->text, (unsigned long long)(limit >> 40));
+	return bytes;
+}
+
 void config_check_sizes(const struct config *config, uint64_t segment_bytes,
 			struct config_errors *errors)
 {
-	uint64_t pageblock = config_page_size(config) << PAGEBLOCK_ORDER;
 	const struct config_value *min_free = &config->value[CONFIG_reclaim_min_free];
-	uint64_t sum = 0;
 
-	for (uint32_t i = 0; i < config->nr_zones; i++) {
-		const struct config_zone *zone = &config->zone[i];
-		char section[SHM_NAME_BYTES + sizeof("zone ")];
-		uint64_t bytes = config_bytes(&zone->size, segment_bytes);
-
-		(void)snprintf(section, sizeof(section), "zone %s", zone->name);
-		if (bytes < pageblock)
-			config_error(errors, zone->size.file, zone->size.line, section, "size",
-				     "a zone has at least one pageblock; %lluM or more would be "
-				     "right",
-				     (unsigned long long)(pageblock >> 20));
-		else if (bytes > segment_bytes - sum)
-			config_error(errors, zone->size.file, zone->size.line, section, "size",
-				     "\"%s\" makes the zones larger than the segment; at most "
-				     "%lluM would be right",
-				     zone->size.text,
-				     (unsigned long long)((segment_bytes - sum) >> 20));
-		else
-			sum += bytes;
-	}
+	config_check_zones(config, segment_bytes, errors);
 	if (config_bytes(min_free, segment_bytes) > segment_bytes / 2)
 		config_error(
 			errors, min_free->file, min_free->line, "reclaim", "min_free",
 			"\"%s\" is more than half of the segment; at most %lluM would be right",
 			min_free->text, (unsigned long long)(segment_bytes >> 21));
+	config_check_clients(config, segment_bytes, errors);
 }
 
 /* Text in lines of at most 96 bytes, each after "# ". */
@@ -329,17 +259,13 @@ void config_print(const struct config *config, FILE *file)
 			(void)fprintf(file, "# One of %s.\n", table[i].choices);
 		if (range[0])
 			(void)fprintf(file, "# %s%s.\n", range,
-				      table[i].flags & CONFIG_MAY_AUTO   ? ", or auto"
-				      : table[i].flags & CONFIG_MAY_NONE ? ", or none"
-									 : "");
+				      table[i].flags & CONFIG_MAY_AUTO    ? ", or auto"
+				      : table[i].flags & CONFIG_MAY_NONE  ? ", or none"
+				      : table[i].flags & CONFIG_MAY_NEVER ? ", or never"
+									  : "");
 		(void)fprintf(file, "%s%s = %s\n", config->value[i].line ? "" : "#", table[i].key,
 			      config->value[i].text);
 	}
-	if (config->nr_zones == 0)
-		(void)fputs("\n# Zones lie one after the other; what is left is zone normal. A "
-			    "size or percent of the segment.\n#[zone NAME]\n#size = 1G\n",
-			    file);
-	for (uint32_t i = 0; i < config->nr_zones; i++)
-		(void)fprintf(file, "\n[zone %s]\nsize = %s\n", config->zone[i].name,
-			      config->zone[i].size.text);
+	config_print_zones(config, file);
+	config_print_clients(config, file);
 }

@@ -14,6 +14,7 @@
  * shall believe that it works. */
 #ifndef DAEMON_HOST_CONFIG_H
 #define DAEMON_HOST_CONFIG_H
+#include "daemon/session/session.h"
 #include "shm/layout.h"
 
 #include <stdbool.h>
@@ -41,6 +42,7 @@ enum {                               /* what a key takes beside its type */
        CONFIG_MAY_NONE = 1u << 1,    /* "none", which is 0 */
        CONFIG_MAY_PERCENT = 1u << 2, /* 25%, of what its help says */
        CONFIG_MAY_ZERO = 1u << 3,    /* a size of 0 */
+       CONFIG_MAY_NEVER = 1u << 5,   /* "never", which is 0 */
        CONFIG_LIVE = 1u << 4,        /* SIGHUP changes it in a running daemon */
 };
 
@@ -49,6 +51,9 @@ enum {                               /* what a key takes beside its type */
 	X(segment, size, SIZE, "auto", 0, 0, "", CONFIG_MAY_AUTO | CONFIG_MAY_PERCENT,             \
 	  "Frames of this instance: 512M, 4G, or a share of the smaller of RAM and the cgroup's "  \
 	  "limit. auto is 25%. Used memory grows with what is allocated.")                         \
+	X(segment, size_max, SIZE, "none", 0, 0, "", CONFIG_MAY_NONE | CONFIG_MAY_PERCENT,         \
+	  "How far pagectl resize may go: a size, or a share as size. It costs address space and " \
+	  "no memory. none: as size.")                                                             \
 	X(segment, page_size, CHOICE, "4K", 0, 0, "4K|16K|64K", 0, "Size of a frame.")             \
 	X(segment, backing, CHOICE, "auto", 0, 0, "auto|posix|memfd", 0,                           \
 	  "posix: named files in /dev/shm, which outlive the daemon. memfd: nameless and sealed. " \
@@ -64,6 +69,9 @@ enum {                               /* what a key takes beside its type */
 	  "Where clients connect; at most 107 bytes. auto: paged.sock in the runtime directory.")  \
 	X(socket, group, TEXT, "none", 0, 0, "", CONFIG_MAY_NONE,                                  \
 	  "Group of the socket, as a name or a number.")                                           \
+	X(socket, pressure, PATH, "auto", 0, 107, "", CONFIG_MAY_AUTO | CONFIG_MAY_NONE,           \
+	  "Where programs subscribe to the segment's pressure; at most 107 bytes. auto: "          \
+	  "pressure.sock in the runtime directory. Group and mode are the socket's.")              \
 	X(socket, mode, MODE, "0660", 0, 0777, "", 0,                                              \
 	  "Mode of the socket: who may connect. All clients can read and write all frames.")       \
 	X(pcp, batch, NUMBER, "auto", 1, 4096, "", CONFIG_MAY_AUTO,                                \
@@ -80,8 +88,16 @@ enum {                               /* what a key takes beside its type */
 	  "How long a client's cache may take to answer a request to shrink.")                     \
 	X(reclaim, breaker, MS, "1000ms", 1, 60000, "", CONFIG_LIVE,                               \
 	  "How long a cache is left alone after three missed deadlines; doubles up to 60s.")       \
+	X(reclaim, give_back_after, MS, "5000ms", 100, 3600000, "",                                \
+	  CONFIG_MAY_NEVER | CONFIG_LIVE,                                                          \
+	  "While the machine is short of memory, free memory that was not needed for so long is "  \
+	  "given back to it.")                                                                     \
+	X(reclaim, cgroup_root, PATH, "auto", 0, 107, "", CONFIG_MAY_AUTO,                         \
+	  "Folder with the files of the cgroup whose limits and pressure count. auto: our own, "   \
+	  "all above it, and the machine.")                                                        \
 	X(limits, connections, NUMBER, "none", 1, 2048, "", CONFIG_MAY_NONE | CONFIG_LIVE,         \
-	  "Connections of one user at a time.")                                                    \
+	  "Connections of one user at a time, whoever it is. none: as many as leave some to "      \
+	  "others, 1993 for one that is alone.")                                                   \
 	X(limits, handshakes, NUMBER, "64", 1, 2048, "", CONFIG_LIVE,                              \
 	  "Connections that have not said Hello yet.")                                             \
 	X(limits, queue, SIZE, "256K", 65536, UINT64_C(1) << 30, "", 0,                            \
@@ -112,10 +128,37 @@ struct config_value {
 struct config_zone {
 	char name[SHM_NAME_BYTES];
 	struct config_value size; /* a number or percent of the segment */
+	struct config_value node, fallback, reserve;
 };
 #define CONFIG_MAX_ZONES (SHM_MAX_ZONES - 1u)
 
+/* X(key, bit of limits_rule.given, type, high, flags): keys of [client MATCH]. */
+#define CONFIG_CLIENT_KEYS(X)                                                                      \
+	X(min, SHM_SET_MIN, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE | CONFIG_MAY_ZERO)       \
+	X(low, SHM_SET_LOW, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE | CONFIG_MAY_ZERO)       \
+	X(high, SHM_SET_HIGH, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE)                       \
+	X(max, SHM_SET_MAX, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE)                         \
+	X(weight, SHM_SET_WEIGHT, NUMBER, 10000, CONFIG_MAY_NONE)                                  \
+	X(zone, SHM_SET_ZONE, TEXT, 0, 0)
+enum config_client_key {
+#define X(key, bit, type, high, flags) CONFIG_CLIENT_##key,
+	CONFIG_CLIENT_KEYS(X)
+#undef X
+		CONFIG_NR_CLIENT_KEYS
+};
+struct config_client {
+	char match[CONFIG_TEXT_BYTES];
+	char file[CONFIG_FILE_BYTES];
+	uint32_t line;
+	struct limits_rule rule; /* its criteria; the rest is config_rules()' */
+	struct config_value value[CONFIG_NR_CLIENT_KEYS];
+};
+#define CONFIG_MAX_CLIENTS SESSION_MAX_RULES
+
 struct config {
+	struct config_client client[CONFIG_MAX_CLIENTS];
+	uint32_t nr_clients;
+	bool client_is_open; /* keys belong to the last of them */
 	struct config_value value[CONFIG_NR_KEYS];
 	struct config_zone zone[CONFIG_MAX_ZONES];
 	uint32_t nr_zones;
@@ -148,6 +191,10 @@ void config_read_system(struct config *config, struct config_errors *errors);
 uint64_t config_segment_bytes(const struct config *config, uint64_t machine_bytes,
 			      struct config_errors *errors);
 
+/* The same for size_max: the size itself if there is none. Adds to errors if it is less. */
+uint64_t config_segment_max_bytes(const struct config *config, uint64_t machine_bytes,
+				  uint64_t segment_bytes, struct config_errors *errors);
+
 /* Checks what can be told only once all is read and the segment's size is known: that the zones and
  * shares fit into it. Adds to errors. */
 void config_check_sizes(const struct config *config, uint64_t segment_bytes,
@@ -176,6 +223,32 @@ __attribute__((format(printf, 6, 7))) void config_error(struct config_errors *er
 /* config_value.c: reads text as `info` says. Returns 0, or 1 with a sentence in problem. */
 int config_parse(const struct config_info *info, const char *text, struct config_value *ret_value,
 		 char *problem, size_t problem_bytes);
+
+/* The same into a value of a section, with where it stands; what is wrong is an error. */
+void config_set_value(const struct config_info *info, struct config_value *value, const char *file,
+		      uint32_t line, const char *section, const char *text,
+		      struct config_errors *errors);
+
+/* config_zone.c: the same for sections [zone NAME]; checks; what the pool is told of zone i beside
+ * its size. */
+void config_set_zone(struct config *config, const char *file, uint32_t line, const char *section,
+		     const char *key, const char *text, struct config_errors *errors);
+void config_check_zones(const struct config *config, uint64_t segment_bytes,
+			struct config_errors *errors);
+void config_plan_zone(const struct config *config, uint32_t i, struct pool_zone_options *ret_zone);
+void config_print_zones(const struct config *config, FILE *file);
+
+/* config_client.c: as config_set() for sections [client MATCH]; checks; what the session is told;
+ * what changed with a reload. */
+void config_set_client(struct config *config, const char *file, uint32_t line, const char *section,
+		       const char *key, const char *text, struct config_errors *errors);
+void config_check_clients(const struct config *config, uint64_t segment_bytes,
+			  struct config_errors *errors);
+void config_rules(const struct config *config, uint64_t segment_bytes, uint32_t page_shift,
+		  struct session_limits *limits);
+bool config_same_clients(const struct config *a, const struct config *b);
+void config_take_clients(struct config *config, const struct config *from);
+void config_print_clients(const struct config *config, FILE *file);
 
 /* config.c: one `key = value` of a file; a section without keys is announced with key NULL. */
 void config_set(struct config *config, const char *file, uint32_t line, const char *section,

@@ -21,19 +21,21 @@ struct reader {
 	const char *name;
 	FILE *file;
 	uint32_t line;
+	char section[CONFIG_TEXT_BYTES]; /* inih cuts it after 49 bytes */
 };
 
 static void announce_section(struct reader *reader, const char *text)
 {
-	char section[CONFIG_TEXT_BYTES];
 	const char *end = strchr(text, ']');
 	size_t n = end ? (size_t)(end - text - 1) : 0;
 
-	if (!end || n >= sizeof(section))
+	reader->section[0] = '\0';
+	if (!end || n >= sizeof(reader->section))
 		return; /* inih says so, or config_set() for its first key */
-	memcpy(section, text + 1, n);
-	section[n] = '\0';
-	config_set(reader->config, reader->name, reader->line, section, NULL, "", reader->errors);
+	memcpy(reader->section, text + 1, n);
+	reader->section[n] = '\0';
+	config_set(reader->config, reader->name, reader->line, reader->section, NULL, "",
+		   reader->errors);
 }
 
 /* As fgets(), over a struct reader. */
@@ -68,6 +70,8 @@ static int handle(void *user, const char *section, const char *key, const char *
 {
 	struct reader *reader = user;
 
+	if (reader->section[0])
+		section = reader->section;
 	config_set(reader->config, reader->name, reader->line, section, key, value, reader->errors);
 	return 1; /* what is wrong is noted; inih shall go on */
 }
@@ -76,13 +80,17 @@ static void read_file(struct config *config, const char *name, struct config_err
 {
 	struct reader reader = {.config = config, .errors = errors, .name = name};
 	struct stat st;
+	int error = 0;
 	int line;
 
 	reader.file = fopen(name, "re");
-	if (!reader.file || fstat(fileno(reader.file), &st) < 0 || S_ISDIR(st.st_mode)) {
+	if (!reader.file || fstat(fileno(reader.file), &st) < 0)
+		error = errno;
+	else if (S_ISDIR(st.st_mode))
+		error = EISDIR;
+	if (error) {
 		config_error(errors, name, 0, "", "",
-			     "cannot be read: %s; a readable file would be right",
-			     strerror(reader.file ? EISDIR : errno));
+			     "cannot be read: %s; a readable file would be right", strerror(error));
 		if (reader.file)
 			(void)fclose(reader.file);
 		return;

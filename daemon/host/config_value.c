@@ -217,7 +217,8 @@ int config_parse(const struct config_info *info, const char *text, struct config
 	(void)snprintf(value.text, sizeof(value.text), "%s", text);
 	if (info->flags & CONFIG_MAY_AUTO && strcmp(text, "auto") == 0)
 		value.kind = CONFIG_IS_AUTO;
-	else if (info->flags & CONFIG_MAY_NONE && strcmp(text, "none") == 0)
+	else if ((info->flags & CONFIG_MAY_NONE && strcmp(text, "none") == 0) ||
+		 (info->flags & CONFIG_MAY_NEVER && strcmp(text, "never") == 0))
 		value.kind = CONFIG_IS_NONE;
 	else if (text[0] == '\0')
 		r = say(problem, problem_bytes, "has no value; %s would be right", info->text);

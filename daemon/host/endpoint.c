@@ -2,6 +2,7 @@
 #include "daemon/host/endpoint.h"
 
 #include "daemon/host/notify.h"
+#include "paged/crash_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -33,11 +34,10 @@ __attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_
 	return r;
 }
 
-int endpoint_plan(const struct config *config, const struct instance *instance,
-		  struct endpoint *ret_endpoint, char *text, size_t text_bytes)
+/* The path of a key: as it says, or `file` in the runtime directory. */
+static int plan_path(const struct config_value *value, const struct instance *instance,
+		     const char *file, struct endpoint *ret_endpoint, char *text, size_t text_bytes)
 {
-	const struct config_value *value = &config->value[CONFIG_socket_path];
-	const char *file = "/paged.sock";
 	const char *directory = instance->directory;
 	size_t n;
 
@@ -58,18 +58,37 @@ int endpoint_plan(const struct config *config, const struct instance *instance,
 	return 0;
 }
 
+int endpoint_plan(const struct config *config, const struct instance *instance,
+		  struct endpoint *ret_endpoint, char *text, size_t text_bytes)
+{
+	ret_endpoint->type = SOCK_SEQPACKET;
+	return plan_path(&config->value[CONFIG_socket_path], instance, "/paged.sock", ret_endpoint,
+			 text, text_bytes);
+}
+
+int endpoint_plan_pressure(const struct config *config, const struct instance *instance,
+			   struct endpoint *ret_endpoint, char *text, size_t text_bytes)
+{
+	const struct config_value *value = &config->value[CONFIG_socket_pressure];
+
+	*ret_endpoint = (struct endpoint){.fd = -1, .type = SOCK_STREAM};
+	if (value->kind == CONFIG_IS_NONE)
+		return 0;
+	return plan_path(value, instance, "/pressure.sock", ret_endpoint, text, text_bytes);
+}
+
 /* Connects without waiting. 0: somebody listens, *ret_pid says who. */
-static int try_connect(const char *path, pid_t *ret_pid)
+static int try_connect(const struct endpoint *endpoint, pid_t *ret_pid)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	struct ucred peer = {0};
 	socklen_t n = sizeof(peer);
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = socket(AF_UNIX, endpoint->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", endpoint->path);
 	r = connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
 	if (r == 0 && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &n) == 0)
 		*ret_pid = peer.pid;
@@ -89,14 +108,14 @@ static bool is_dead(pid_t pid)
 }
 
 /* try_connect(), and again while it is a dead one's socket that answers. */
-static int try_connect_patiently(const char *path, pid_t *ret_pid)
+static int try_connect_patiently(const struct endpoint *endpoint, pid_t *ret_pid)
 {
-	int r = try_connect(path, ret_pid);
+	int r = try_connect(endpoint, ret_pid);
 
 	for (int waited = 0; r == 0 && waited < DEATH_WAIT_MS && is_dead(*ret_pid);
 	     waited += DEATH_STEP_MS) {
 		(void)poll(NULL, 0, DEATH_STEP_MS);
-		r = try_connect(path, ret_pid);
+		r = try_connect(endpoint, ret_pid);
 	}
 	return r;
 }
@@ -118,7 +137,7 @@ int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_byte
 			-EEXIST, text, text_bytes,
 			"%s exists and is not a socket; remove it or choose another [socket] path",
 			endpoint->path);
-	r = try_connect_patiently(endpoint->path, &pid);
+	r = try_connect_patiently(endpoint, &pid);
 	if (r == 0)
 		return refuse(-EADDRINUSE, text, text_bytes, "already running (pid %d) on %s", pid,
 			      endpoint->path);
@@ -207,13 +226,14 @@ static int open_own(struct endpoint *endpoint, const struct config *config, char
 	if (unlink(endpoint->path) < 0 && errno != ENOENT) /* stale, as the probe found */
 		return refuse(-errno, text, text_bytes, "the stale socket %s cannot be removed: %s",
 			      endpoint->path, strerror(errno));
-	endpoint->fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	endpoint->fd = socket(AF_UNIX, endpoint->type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (endpoint->fd < 0)
 		return refuse(-errno, text, text_bytes, "a socket: %s", strerror(errno));
 	r = bind_closed(endpoint);
 	if (r)
 		return refuse(r, text, text_bytes, "the socket %s cannot be made: %s",
 			      endpoint->path, strerror(-r));
+	CRASH_POINT(ENDPOINT_BOUND);
 	r = set_access(endpoint, config, text, text_bytes);
 	if (r == 0 && listen(endpoint->fd, BACKLOG) < 0)
 		r = refuse(-errno, text, text_bytes, "the socket %s: %s", endpoint->path,
@@ -246,6 +266,16 @@ int endpoint_open(struct endpoint *endpoint, const struct config *config, char *
 		endpoint->fd = -1;
 	}
 	return r;
+}
+
+void endpoint_sweep(const struct endpoint *endpoint)
+{
+	struct stat st;
+	pid_t pid;
+
+	if (endpoint->path[0] && lstat(endpoint->path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    try_connect(endpoint, &pid) == -ECONNREFUSED)
+		(void)unlink(endpoint->path);
 }
 
 void endpoint_unlink(struct endpoint *endpoint)

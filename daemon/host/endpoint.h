@@ -13,6 +13,7 @@
 
 struct endpoint {
 	int fd;      /* -1: not open */
+	int type;    /* SOCK_SEQPACKET; SOCK_STREAM for the one of psi_socket.h */
 	bool passed; /* by the service manager, or to a server by its supervisor: not ours to remove
 		      */
 	char path[sizeof(((struct sockaddr_un *)0)->sun_path)]; /* "" if the manager passed it */
@@ -25,6 +26,10 @@ void endpoint_check(const struct config *config, struct config_errors *errors);
 int endpoint_plan(const struct config *config, const struct instance *instance,
 		  struct endpoint *ret_endpoint, char *text, size_t text_bytes);
 
+/* Where the pressure socket is to be; its path is "" if there is to be none. */
+int endpoint_plan_pressure(const struct config *config, const struct instance *instance,
+			   struct endpoint *ret_endpoint, char *text, size_t text_bytes);
+
 /* Takes the listening socket that the service manager passed, if it did: then it is that one, and
  * who listens on it is the manager. -errno with a text if it passed something else. */
 int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_bytes);
@@ -32,10 +37,12 @@ int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_byte
 /* -EADDRINUSE with a text if a live daemon has it. Removes nothing. */
 int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes);
 
-/* Opens it, unless it was passed: SOCK_SEQPACKET, listening, non-blocking. -errno with a text. */
+/* Opens it, unless it was passed: listening, non-blocking. -errno with a text. */
 int endpoint_open(struct endpoint *endpoint, const struct config *config, char *text,
 		  size_t text_bytes);
 
+/* Removes the file if it is a socket that nobody listens on: what a server left that was killed. */
+void endpoint_sweep(const struct endpoint *endpoint);
 /* Removes the file, if we made it. Idempotent. */
 void endpoint_unlink(struct endpoint *endpoint);
 /* The same, and closes what nobody took over (fd is -1 once wire has it). */

@@ -160,10 +160,22 @@ static void add_level(struct headroom *headroom, const struct hierarchy *hierarc
 	level->usage_fd =
 		open_file(folder, hierarchy->v2 ? "memory.current" : "memory.usage_in_bytes");
 	level->stat_fd = open_file(folder, "memory.stat");
+	level->high_fd = hierarchy->v2 ? open_file(folder, "memory.high") : -1;
 	/* Shown in a sentence; a path that is too long is cut there. */
 	(void)snprintf(level->path, sizeof(level->path), "%.*s", (int)sizeof(level->path) - 1,
 		       *path ? path : "/");
 	headroom->nr_levels++;
+}
+
+/* PSI is there without the memory controller, too. */
+static void find_pressure(struct headroom *headroom, const struct hierarchy *hierarchy,
+			  const char *path)
+{
+	int n = snprintf(headroom->pressure_path, sizeof(headroom->pressure_path),
+			 "%s%s/memory.pressure", hierarchy->mount, path);
+
+	if (n >= (int)sizeof(headroom->pressure_path))
+		headroom->pressure_path[0] = '\0';
 }
 
 /* Our cgroup and all above it, the innermost first. */
@@ -177,6 +189,8 @@ static void add_levels(struct headroom *headroom, struct hierarchy *hierarchy)
 		path += n;
 	if (strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0)
 		*path = '\0';
+	if (hierarchy->v2)
+		find_pressure(headroom, hierarchy, path);
 	for (;;) {
 		char *slash = strrchr(path, '/');
 
@@ -218,6 +232,23 @@ void headroom_open(struct headroom *headroom, const char *proc, uint64_t bytes)
 	open_hierarchy(headroom, proc, true);
 }
 
+void headroom_open_at(struct headroom *headroom, const char *proc, const char *folder,
+		      uint64_t bytes)
+{
+	struct hierarchy hierarchy = {.v2 = true};
+	int fd = open_file(folder, "memory.max");
+
+	memset(headroom, 0, sizeof(*headroom));
+	headroom->bytes = bytes;
+	headroom->meminfo_fd = open_file(proc, "meminfo");
+	hierarchy.v2 = fd >= 0;
+	if (fd >= 0)
+		(void)close(fd);
+	(void)snprintf(hierarchy.mount, sizeof(hierarchy.mount), "%s", folder);
+	add_level(headroom, &hierarchy, "");
+	find_pressure(headroom, &hierarchy, "");
+}
+
 static void close_fd(int fd)
 {
 	if (fd >= 0)
@@ -230,6 +261,7 @@ void headroom_close(struct headroom *headroom)
 		close_fd(headroom->level[i].limit_fd);
 		close_fd(headroom->level[i].usage_fd);
 		close_fd(headroom->level[i].stat_fd);
+		close_fd(headroom->level[i].high_fd);
 	}
 	close_fd(headroom->meminfo_fd);
 	headroom->nr_levels = 0;
@@ -286,6 +318,67 @@ int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, 
 		       (unsigned long long)(bytes >> 10), (unsigned long long)(available >> 20),
 		       (unsigned long long)(headroom->bytes >> 20));
 	return -ENOMEM;
+}
+
+/* --- how close it is ------------------------------------------------------------------------ */
+
+static uint64_t unit_of(const struct headroom *headroom, uint64_t limit)
+{
+	return bits_max(bits_min(headroom->bytes, limit / 16), 1);
+}
+
+/* Units that are left below the limit, at most 4; without asking for what the kernel would drop
+ * first if there is enough without it. */
+static uint64_t units_left(const struct headroom *headroom, const struct headroom_level *level,
+			   uint64_t limit)
+{
+	uint64_t used = read_number(level->usage_fd, 0), unit = unit_of(headroom, limit);
+
+	if (!has_room(limit, used, 4 * unit))
+		used -= bits_min(used, read_line_number(level->stat_fd, level->cache_name, 1, 0));
+	return limit > used ? bits_min((limit - used) / unit, 4) : 0;
+}
+
+/* As of enum session_level: 0 to 3. */
+static uint32_t level_shortage(const struct headroom *headroom, const struct headroom_level *level,
+			       uint64_t *ret_limit, const char **ret_name)
+{
+	static const uint32_t of_units[5] = {3, 2, 1, 1, 0};
+	uint64_t max = read_number(level->limit_fd, NO_LIMIT);
+	uint64_t high = read_number(level->high_fd, NO_LIMIT);
+	uint32_t of_max = max < NO_LIMIT ? of_units[units_left(headroom, level, max)] : 0;
+	uint32_t of_high = 0;
+
+	if (high < NO_LIMIT) {
+		uint64_t used = read_number(level->usage_fd, 0);
+
+		of_high = used >= high ? 2 : has_room(high, used, unit_of(headroom, high)) ? 0 : 1;
+	}
+	*ret_limit = of_high > of_max ? high : max;
+	*ret_name = of_high > of_max ? "memory.high" : level->limit_name;
+	return (uint32_t)bits_max(of_max, of_high);
+}
+
+uint32_t headroom_shortage(const struct headroom *headroom, char *text, size_t text_bytes)
+{
+	static const char *const words[] = {"", "low", "medium", "critical"};
+	uint32_t worst = 0;
+
+	for (uint32_t i = 0; i < headroom->nr_levels; i++) {
+		const struct headroom_level *level = &headroom->level[i];
+		const char *name;
+		uint64_t limit;
+		uint32_t n = level_shortage(headroom, level, &limit, &name);
+
+		if (n <= worst)
+			continue;
+		worst = n;
+		(void)snprintf(text, text_bytes,
+			       "memory pressure is %s: cgroup %.160s is close to "
+			       "its %s of %lluM",
+			       words[n], level->path, name, (unsigned long long)(limit >> 20));
+	}
+	return worst;
 }
 
 uint64_t headroom_machine_bytes(const struct headroom *headroom)

@@ -20,6 +20,7 @@
 
 struct headroom_level {
 	int limit_fd, usage_fd, stat_fd;
+	int high_fd;                    /* memory.high, -1: none */
 	char path[HEADROOM_PATH_BYTES]; /* of the cgroup, from its hierarchy's root */
 	const char *limit_name;         /* "memory.max" */
 	const char *cache_name;         /* the line of memory.stat that counts as free */
@@ -30,14 +31,25 @@ struct headroom {
 	int meminfo_fd;
 	uint32_t nr_levels;
 	struct headroom_level level[HEADROOM_MAX_LEVELS];
+	char pressure_path[2 * HEADROOM_PATH_BYTES]; /* memory.pressure of ours (v2); "": none */
 };
 
 /* proc is "/proc" (a test gives another). What cannot be read is not a limit. */
 void headroom_open(struct headroom *headroom, const char *proc, uint64_t bytes);
+/* The same with one cgroup, whose files are in folder, in the place of ours: what a test, or an
+ * administrator who knows better, shows us. v2 if it has a memory.max. */
+void headroom_open_at(struct headroom *headroom, const char *proc, const char *folder,
+		      uint64_t bytes);
 void headroom_close(struct headroom *headroom);
 
 /* Returns 0, or -ENOMEM with a text that names the limit that has no room for `bytes` more. */
 int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes);
+
+/* How close the cgroups are to their limits, as enum session_level. What is left below a memory.max
+ * is measured in units of `headroom`, or of a sixteenth of the limit if that is less: below one
+ * unit it is critical, below two medium, below four low. At memory.high, where the kernel begins
+ * to slow us down, it is medium, within a unit of it low. text names the limit, if it is not 0. */
+uint32_t headroom_shortage(const struct headroom *headroom, char *text, size_t text_bytes);
 
 /* The smaller of RAM and the cgroups' limits: what `size = 25%` is a share of. */
 uint64_t headroom_machine_bytes(const struct headroom *headroom);

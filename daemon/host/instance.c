@@ -12,22 +12,6 @@
 
 #define SYSTEM_DIRECTORY "/run/paged"
 
-bool instance_name_is_valid(const char *name)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				      "0123456789_.-";
-	size_t n = strlen(name);
-
-	return n > 0 && n < SHM_NAME_BYTES && name[0] != '.' && strspn(name, letters) == n;
-}
-
-enum instance_kind instance_kind(const char *runtime_dir)
-{
-	if (runtime_dir)
-		return INSTANCE_PRIVATE;
-	return geteuid() == 0 ? INSTANCE_SYSTEM : INSTANCE_USER;
-}
-
 /* Where the directory would be, before it is known to exist. */
 static int directory_plan(enum instance_kind kind, const char *runtime_dir, char *ret_path,
 			  size_t bytes, char *text, size_t text_bytes)
@@ -80,31 +64,6 @@ static int directory_open(enum instance_kind kind, const char *path, char ret_re
 	return r;
 }
 
-/* FNV-1a; it only has to tell the few directories of one host apart. */
-static uint32_t hash(const char *text)
-{
-	uint32_t h = UINT32_C(2166136261);
-
-	for (; *text; text++)
-		h = (h ^ (uint8_t)*text) * UINT32_C(16777619);
-	return h;
-}
-
-static void name_plan(const struct instance *instance, char *ret_name, size_t bytes)
-{
-	switch (instance->kind) {
-	case INSTANCE_SYSTEM:
-		(void)snprintf(ret_name, bytes, "system");
-		break;
-	case INSTANCE_USER:
-		(void)snprintf(ret_name, bytes, "user-%u", geteuid());
-		break;
-	case INSTANCE_PRIVATE:
-		(void)snprintf(ret_name, bytes, "dir-%08x", hash(instance->directory));
-		break;
-	}
-}
-
 int instance_open(const char *runtime_dir, const char *name, struct instance *ret_instance,
 		  char *text, size_t text_bytes)
 {
@@ -123,6 +82,6 @@ int instance_open(const char *runtime_dir, const char *name, struct instance *re
 	if (name)
 		(void)snprintf(ret_instance->name, sizeof(ret_instance->name), "%s", name);
 	else
-		name_plan(ret_instance, ret_instance->name, sizeof(ret_instance->name));
+		instance_name_plan(ret_instance->kind, ret_instance->directory, ret_instance->name);
 	return 0;
 }

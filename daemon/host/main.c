@@ -32,7 +32,7 @@ struct daemon {
 	struct config config;
 	struct config_errors errors;
 	struct instance instance;
-	struct endpoint endpoint;
+	struct endpoint endpoint, pressure;
 	struct headroom headroom;
 	struct segments segments;
 	bool read_system;
@@ -66,46 +66,70 @@ static void read_config(struct daemon *daemon)
 		config_read_system(&daemon->config, &daemon->errors);
 }
 
+struct sizes {
+	uint64_t bytes, bytes_max; /* of the segment: at the start, and by resize at most */
+};
+
 /* What the values mean on this machine: the segment's size, and whether all fits into it. */
-static int plan_sizes(struct daemon *daemon, uint64_t *ret_bytes)
+static int plan_sizes(struct daemon *daemon, struct sizes *ret_sizes)
 {
 	const struct config_value *headroom = &daemon->config.value[CONFIG_segment_headroom];
+	const struct config_value *root = &daemon->config.value[CONFIG_reclaim_cgroup_root];
 	uint64_t machine;
 
-	headroom_open(&daemon->headroom, "/proc", config_bytes(headroom, 0));
+	if (root->kind == CONFIG_IS_NUMBER)
+		headroom_open_at(&daemon->headroom, "/proc", root->text, config_bytes(headroom, 0));
+	else
+		headroom_open(&daemon->headroom, "/proc", config_bytes(headroom, 0));
 	machine = headroom_machine_bytes(&daemon->headroom);
-	*ret_bytes = config_segment_bytes(&daemon->config, machine, &daemon->errors);
+	ret_sizes->bytes = config_segment_bytes(&daemon->config, machine, &daemon->errors);
+	ret_sizes->bytes_max = config_segment_max_bytes(&daemon->config, machine, ret_sizes->bytes,
+							&daemon->errors);
 	if (daemon->errors.n == 0)
-		config_check_sizes(&daemon->config, *ret_bytes, &daemon->errors);
+		config_check_sizes(&daemon->config, ret_sizes->bytes, &daemon->errors);
 	endpoint_check(&daemon->config, &daemon->errors);
 	return daemon->errors.n ? print_errors(daemon) : 0;
 }
 
-/* Zones as configured, then "normal" with the rest. */
-static void plan_zones(const struct daemon *daemon, uint64_t bytes, uint32_t shift,
+/* One zone more: so many bytes are in use, and it has room for more. */
+static void plan_zone(struct pool_options *pool, const char *name, uint64_t bytes, uint64_t room,
+		      uint32_t shift)
+{
+	struct pool_zone_options *zone = &pool->zone[pool->nr_zones++];
+
+	(void)snprintf(zone->name, SHM_NAME_BYTES, "%s", name);
+	room = bits_max(room, bytes);
+	zone->nr_frames = (uint32_t)(room >> shift);
+	zone->nr_offline = (uint32_t)((room - bytes) >> shift);
+}
+
+/* Zones as configured, then "normal" with the rest; each with what it has of size_max. */
+static void plan_zones(const struct daemon *daemon, const struct sizes *sizes, uint32_t shift,
 		       struct pool_options *pool)
 {
 	const struct config *config = &daemon->config;
 	uint64_t pageblock = UINT64_C(1) << PAGEBLOCK_ORDER << shift;
-	uint64_t left = bytes;
+	uint64_t left = sizes->bytes, room_left = sizes->bytes_max;
 
 	for (uint32_t i = 0; i < config->nr_zones; i++) {
-		uint64_t n = config_bytes(&config->zone[i].size, bytes) & ~(pageblock - 1);
+		const struct config_value *size = &config->zone[i].size;
+		uint64_t n = config_bytes(size, sizes->bytes) & ~(pageblock - 1);
+		uint64_t room = config_bytes(size, sizes->bytes_max) & ~(pageblock - 1);
 
-		(void)snprintf(pool->zone[i].name, SHM_NAME_BYTES, "%s", config->zone[i].name);
-		pool->zone[i].nr_frames = (uint32_t)(n >> shift);
+		plan_zone(pool, config->zone[i].name, n, room, shift);
+		config_plan_zone(config, i, &pool->zone[i]);
 		left -= n;
+		room_left -= room;
 	}
-	pool->nr_zones = config->nr_zones;
-	if (left) {
-		(void)snprintf(pool->zone[pool->nr_zones].name, SHM_NAME_BYTES, "normal");
-		pool->zone[pool->nr_zones++].nr_frames = (uint32_t)(left >> shift);
-	}
+	if (left || room_left)
+		plan_zone(pool, "normal", left, room_left, shift);
 }
 
-static void plan_segments(struct daemon *daemon, uint64_t bytes, struct segments_options *options)
+static void plan_segments(struct daemon *daemon, const struct sizes *sizes,
+			  struct segments_options *options)
 {
 	const struct config_value *value = daemon->config.value;
+	const struct config_value *min_free = &value[CONFIG_reclaim_min_free];
 	uint32_t shift = bits_log2(config_page_size(&daemon->config));
 
 	*options = (struct segments_options){
@@ -117,12 +141,13 @@ static void plan_segments(struct daemon *daemon, uint64_t bytes, struct segments
 		.log = &daemon->log,
 		.headroom = &daemon->headroom,
 		.pool = {.batch = (uint32_t)value[CONFIG_pcp_batch].n,
-			 .min_free_frames =
-				 config_bytes(&value[CONFIG_reclaim_min_free], bytes) >> shift,
+			 .min_free_frames = config_bytes(min_free, sizes->bytes) >> shift,
+			 .min_free_percent =
+				 min_free->kind == CONFIG_IS_PERCENT ? (uint32_t)min_free->n : 0,
 			 .watermark_scale = (uint32_t)value[CONFIG_reclaim_watermark_scale].n,
 			 .commit_full = value[CONFIG_segment_commit].n == 1},
 	};
-	plan_zones(daemon, bytes, shift, &options->pool);
+	plan_zones(daemon, sizes, shift, &options->pool);
 }
 
 /* --- start ---------------------------------------------------------------------------------- */
@@ -160,6 +185,7 @@ static int serve(void *arg, struct control *control)
 		.config = &daemon->config,
 		.segments = &daemon->segments,
 		.endpoint = &daemon->endpoint,
+		.pressure = &daemon->pressure,
 		.control = control,
 	};
 	int r = server_run(&options, daemon->text, sizeof(daemon->text));
@@ -206,6 +232,9 @@ static int open_instance(struct daemon *daemon)
 		r = endpoint_plan(&daemon->config, &daemon->instance, &daemon->endpoint,
 				  daemon->text, sizeof(daemon->text));
 	if (r == 0)
+		r = endpoint_plan_pressure(&daemon->config, &daemon->instance, &daemon->pressure,
+					   daemon->text, sizeof(daemon->text));
+	if (r == 0)
 		r = endpoint_take_passed(&daemon->endpoint, daemon->text, sizeof(daemon->text));
 	if (r == 0)
 		r = endpoint_probe(&daemon->endpoint, daemon->text, sizeof(daemon->text));
@@ -213,7 +242,7 @@ static int open_instance(struct daemon *daemon)
 }
 
 /* All that a server needs and could not get twice. -errno with a text. */
-static int open_all(struct daemon *daemon, uint64_t bytes)
+static int open_all(struct daemon *daemon, const struct sizes *sizes)
 {
 	struct segments_options options;
 	int r = open_instance(daemon);
@@ -221,7 +250,7 @@ static int open_all(struct daemon *daemon, uint64_t bytes)
 	if (r)
 		return r;
 	raise_file_limit();
-	plan_segments(daemon, bytes, &options);
+	plan_segments(daemon, sizes, &options);
 	/* The socket first: it leaves nothing behind if the segment fails, new segments would. */
 	r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text, sizeof(daemon->text));
 	if (r)
@@ -233,7 +262,7 @@ static int open_all(struct daemon *daemon, uint64_t bytes)
 }
 
 /* Returns the exit status: of the supervisor, or of a server. */
-static int start(struct daemon *daemon, uint64_t bytes)
+static int start(struct daemon *daemon, const struct sizes *sizes)
 {
 	const struct supervisor_options options = {
 		.log = &daemon->log,
@@ -244,12 +273,13 @@ static int start(struct daemon *daemon, uint64_t bytes)
 	};
 	int status;
 
-	if (open_all(daemon, bytes)) {
+	if (open_all(daemon, sizes)) {
 		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
 		return EXIT_FAILED;
 	}
 	status = daemon->options.no_supervisor ? serve_alone(&options) : supervisor_run(&options);
 	endpoint_close(&daemon->endpoint);
+	endpoint_sweep(&daemon->pressure);
 	segments_close(&daemon->segments);
 	return status;
 }
@@ -259,17 +289,17 @@ static int start(struct daemon *daemon, uint64_t bytes)
 static int run(struct daemon *daemon)
 {
 	int status = EXIT_SUCCESS;
-	uint64_t bytes;
+	struct sizes sizes;
 
 	read_config(daemon);
-	if (plan_sizes(daemon, &bytes)) {
+	if (plan_sizes(daemon, &sizes)) {
 		status = EXIT_FAILED;
 	} else if (daemon->options.command == OPTIONS_CHECK_CONFIG) {
 		config_print(&daemon->config, stdout);
 		(void)fprintf(stderr, "paged: the configuration is good (%u file(s) read)\n",
 			      daemon->config.nr_files);
 	} else {
-		status = start(daemon, bytes);
+		status = start(daemon, &sizes);
 	}
 	headroom_close(&daemon->headroom);
 	return status;
@@ -280,8 +310,10 @@ int main(int argc, char **argv)
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
 	int status = EXIT_SUCCESS;
 
-	if (!daemon)
+	if (!daemon) {
+		(void)fprintf(stderr, "paged: error: no memory to start with\n");
 		return EXIT_FAILED;
+	}
 	log_init(&daemon->log, false);
 	if (options_parse(argc, argv, &daemon->options)) {
 		free(daemon);

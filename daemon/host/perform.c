@@ -5,6 +5,7 @@
 #include "daemon/host/server.h"
 
 #include "paged/check.h"
+#include "paged/crash_point.h"
 #include "shm/access.h"
 
 #include <errno.h>
@@ -69,6 +70,7 @@ void server_release(struct server *server, client_id id)
 		wire_client_close(server->wire, id);
 	if (!client->is_open)
 		return;
+	CRASH_POINT(CLIENT_RELEASED);
 	account_ctl(server, client, 0);
 	(void)munmap(client->ctl, client->ctl_bytes);
 	close_fd(&client->ctl_fd);
@@ -118,7 +120,9 @@ static int prepare(struct server *server, const struct session_action *action,
 		return r;
 	}
 	account_ctl(server, &server->client[action->client], (uint64_t)st.st_blocks * 512);
+	CRASH_POINT(CLIENT_PREPARED);
 	keep_ctl(server, action->client);
+	CRASH_POINT(CTL_KEPT);
 	event->ctl = client.ctl;
 	event->ctl_dev = st.st_dev;
 	event->ctl_ino = st.st_ino;
@@ -174,6 +178,7 @@ static int take_ctl_of_resume(struct server *server, client_id id)
 	if (event->has_fd && fd < 0)
 		return -errno;
 	r = server_take_ctl(server, id, fd);
+	CRASH_POINT(RESUME_TAKEN);
 	if (r == 0)
 		keep_ctl(server, id);
 	return r;
@@ -195,6 +200,7 @@ static void perform_reattach(struct server *server, const struct session_action 
 		event.status = wire_client_open(server->wire, action->conn, action->client,
 						&client->event_fd);
 	}
+	CRASH_POINT(CLIENT_REATTACHED);
 	if (event.status == 0)
 		event.ctl = is_new ? client->ctl : NULL;
 	else if (is_new)
@@ -216,6 +222,7 @@ static void perform_heads(struct server *server, const struct session_action *ac
 
 	event.status = segments_give_heads(server->options.segments, action->client, action->thread,
 					   server->pending_text, sizeof(server->pending_text));
+	CRASH_POINT(HEADS_GIVEN);
 	server_pend(server, &event, SERVER_LAST);
 }
 
@@ -238,6 +245,7 @@ static void perform_table(struct server *server, const struct session_action *ac
 			client->ctl_fd,
 			pool_client_record(server->pool, action->client)->max_threads,
 			action->from_slot, action->nr_slots);
+	CRASH_POINT(TABLE_GIVEN);
 	server_pend(server, &event, SERVER_LAST);
 }
 
@@ -262,6 +270,7 @@ static void perform_send(struct server *server, const struct session_action *act
 		fds[1] = action->read_only ? segments->data_read_fd : segments->data_fd;
 		fds[2] = client->ctl_fd;
 		fds[3] = client->event_fd;
+		CRASH_POINT(HELLO_UNANSWERED);
 		wire_send(server->wire, action->conn, &action->message, fds, 4);
 		close_fd(&client->event_fd);
 		break;
@@ -279,8 +288,10 @@ static void on_work(uv_work_t *work)
 {
 	struct server_job *job = work->data;
 
+	CRASH_POINT(COMMIT_BEGUN);
 	job->status = segments_commit(job->server->options.segments, &job->commit, job->text,
 				      sizeof(job->text));
+	CRASH_POINT(COMMIT_ENDED);
 }
 
 static void on_work_done(uv_work_t *work, int status)
@@ -322,8 +333,10 @@ static void perform_barrier(struct server *server)
 {
 	struct session_event event = {.kind = EVENT_BARRIER};
 
+	CRASH_POINT(BARRIER_DUE);
 	if (syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0) < 0)
 		event.status = -errno;
+	CRASH_POINT(BARRIER_PASSED);
 	server_pend(server, &event, SERVER_FIRST);
 }
 

@@ -1,6 +1,8 @@
 /* daemon/host/segments.c - names, locks and mappings; see segments.h. */
 #include "daemon/host/segments.h"
 
+#include "paged/crash_point.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -158,14 +160,6 @@ static bool all_are_named(struct segments *segments)
 
 /* --- putting away, under the lock ----------------------------------------------------------- */
 
-/* META and STATE begin with a magic, which is written last. */
-static bool has_magic(int fd)
-{
-	uint64_t magic = 0;
-
-	return pread(fd, &magic, sizeof(magic), 0) == (ssize_t)sizeof(magic) && magic != 0;
-}
-
 /* Could anybody miss it? */
 static bool part_holds_something(struct segments *segments, enum shm_part part)
 {
@@ -174,7 +168,7 @@ static bool part_holds_something(struct segments *segments, enum shm_part part)
 
 	if (part == SHM_PART_DATA)
 		return fstat(fd, &st) < 0 || st.st_blocks > 0;
-	return has_magic(fd);
+	return segments_has_magic(fd) != 0;
 }
 
 #define SUFFIX_BYTES 48
@@ -243,7 +237,8 @@ static void drop_blank(struct segments *segments)
 	char text[SHM_TEXT_BYTES];
 
 	if (segments->meta_fd < 0 || open_own_meta(segments, text, sizeof(text)) ||
-	    flock(segments->meta_fd, LOCK_EX | LOCK_NB) < 0 || has_magic(segments->meta_fd))
+	    flock(segments->meta_fd, LOCK_EX | LOCK_NB) < 0 ||
+	    segments_has_magic(segments->meta_fd) != 0)
 		return;
 	for (size_t i = 0; i < NR_PARTS; i++)
 		if (part_is_named(segments, parts[i]) && !part_holds_something(segments, parts[i]))
@@ -275,7 +270,7 @@ static int open_parts(struct segments *segments, enum shm_backing backing, char 
 static bool shm_is_large_enough(const struct segments *segments)
 {
 	const struct log *log = segments->options.log;
-	uint64_t wanted = segments->data_bytes;
+	uint64_t wanted = segments_bytes_at_start(segments);
 	struct statvfs fs;
 	uint64_t bytes;
 
@@ -408,23 +403,19 @@ static int map_all(struct segments *segments, char *text, size_t text_bytes)
 		 : 0;
 }
 
-/* META has no magic. Are all three as we want them, and does STATE belong to nobody else? What a
- * start that was cut short wrote has META's own instance_id. */
-static bool parts_are_free(struct segments *segments)
+/* META has no magic. Are all three as we want them, and does STATE belong to nobody else? 1, 0, or
+ * -errno: that cannot be told. */
+static int parts_are_free(struct segments *segments)
 {
-	struct shm_meta_header meta = {0};
-	struct shm_state_header state = {0};
 	struct stat st;
 
-	for (size_t i = 0; i < NR_PARTS; i++)
-		if (fstat(*part_fd(segments, parts[i]), &st) < 0 ||
-		    (uint64_t)st.st_size != part_bytes(segments, parts[i]))
-			return false;
-	if (!has_magic(segments->state_fd))
-		return true;
-	return pread(segments->meta_fd, &meta, sizeof(meta), 0) == (ssize_t)sizeof(meta) &&
-	       pread(segments->state_fd, &state, sizeof(state), 0) == (ssize_t)sizeof(state) &&
-	       meta.instance_id == state.instance_id;
+	for (size_t i = 0; i < NR_PARTS; i++) {
+		if (fstat(*part_fd(segments, parts[i]), &st) < 0)
+			return -errno;
+		if ((uint64_t)st.st_size != part_bytes(segments, parts[i]))
+			return 0;
+	}
+	return segments_state_is_free(segments);
 }
 
 static int format(struct segments *segments, char *text, size_t text_bytes)
@@ -443,9 +434,11 @@ static int format(struct segments *segments, char *text, size_t text_bytes)
 
 static int make(struct segments *segments, char *text, size_t text_bytes)
 {
-	int r;
+	int r = parts_are_free(segments);
 
-	if (!parts_are_free(segments))
+	if (r < 0)
+		return segments_unread(r, text, text_bytes);
+	if (r == 0)
 		return segments_put_aside(segments, SEGMENTS_AGAIN,
 					  "the old segment has lost its META", text, text_bytes);
 	r = format(segments, text, text_bytes);
@@ -465,6 +458,8 @@ static int take_over(struct segments *segments, char *text, size_t text_bytes)
 	char why[SHM_TEXT_BYTES];
 	int r = segments_match(segments, why, sizeof(why));
 
+	if (r < 0)
+		return refuse(r, text, text_bytes, "%s", why);
 	if (r)
 		return segments_put_aside(segments, (enum segments_verdict)r, why, text,
 					  text_bytes);
@@ -491,6 +486,9 @@ int segments_attach(struct segments *segments, char *text, size_t text_bytes)
 		return refuse(SEGMENTS_AGAIN, text, text_bytes,
 			      "the files of instance %s were replaced meanwhile: looking again",
 			      segments->options.instance);
-	return has_magic(segments->meta_fd) ? take_over(segments, text, text_bytes)
-					    : make(segments, text, text_bytes);
+	CRASH_POINT(SEGMENT_LOCKED);
+	r = segments_has_magic(segments->meta_fd);
+	if (r < 0)
+		return segments_unread(r, text, text_bytes);
+	return r ? take_over(segments, text, text_bytes) : make(segments, text, text_bytes);
 }

@@ -57,6 +57,7 @@ struct segments {
 	struct shm_state_header *state;
 	uint64_t meta_bytes, state_bytes, data_bytes;
 	bool adopted;
+	bool punched;              /* memory was given back: atomic */
 	uint64_t heads_used_bytes; /* the part of META's memory that is heads */
 	struct shm_meta_header plan;
 	struct shm_state_header state_plan;
@@ -93,12 +94,25 @@ void segments_names(const struct segments *segments, char *text, size_t text_byt
 
 /* --- segments_layout.c: sizes and memory ---------------------------------------------------- */
 
+/* What is in use of a new segment; and what is to be, once attached. */
+uint64_t segments_bytes_at_start(const struct segments *segments);
+uint64_t segments_bytes_wanted(const struct segments *segments);
 /* Fills plan, state_plan and the three sizes from options. */
 void segments_plan(struct segments *segments);
 /* Is what META's header says what the options ask for, and are the parts as large? 0, or else text
  * says what differs: SEGMENTS_CHANGED if they are as its own header says, which is of another size,
- * else SEGMENTS_AGAIN. Reads by pread(): nothing is mapped yet. */
+ * else SEGMENTS_AGAIN; -errno if they cannot be read. Reads by pread(): nothing is mapped yet. */
 int segments_match(const struct segments *segments, char *text, size_t text_bytes);
+/* All n_bytes at offset. -ENODATA: the file ends before; -errno. */
+int segments_read(int fd, void *ret_bytes, size_t n_bytes, uint64_t offset);
+/* META and STATE begin with a magic, which is written last. 1, 0, or -errno: it may have one. */
+int segments_has_magic(int fd);
+/* META has no magic: has STATE none, or META's own instance_id, as a start that was cut short
+ * leaves them? 1, 0, or -errno. */
+int segments_state_is_free(const struct segments *segments);
+/* Returns r, with a text. What cannot be read now may be as good as ever: nobody may put it aside
+ * or write over it. */
+int segments_unread(int r, char *text, size_t text_bytes);
 /* Gives new parts, mapped and all zero, their first memory and formats them. */
 int segments_format(struct segments *segments, char *text, size_t text_bytes);
 /* The same for old ones that match, mapped. Counts a start that is not known to end well. */
@@ -108,8 +122,8 @@ int segments_take_over(struct segments *segments, char *text, size_t text_bytes)
 int segments_give_heads(struct segments *segments, client_id client, uint32_t thread, char *text,
 			size_t text_bytes);
 int segments_give_state(struct segments *segments, client_id client, char *text, size_t text_bytes);
-/* A commit, as the pool asks for it. Any thread: touches only descriptors. */
-int segments_commit(const struct segments *segments, const struct pool_commit *commit, char *text,
+/* A commit or punch, as the pool asks for it. Any thread: touches only descriptors. */
+int segments_commit(struct segments *segments, const struct pool_commit *commit, char *text,
 		    size_t text_bytes);
 /* Brings the header's used bytes of META, mem_map and STATE up to date. Loop thread. */
 void segments_account(struct segments *segments);

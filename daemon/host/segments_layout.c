@@ -7,6 +7,7 @@
 #include "daemon/host/segments.h"
 
 #include "paged/bits.h"
+#include "paged/crash_point.h"
 #include "shm/access.h"
 
 #include <errno.h>
@@ -37,7 +38,62 @@ void segments_plan(struct segments *segments)
 	segments->data_bytes = plan->data_bytes;
 }
 
+uint64_t segments_bytes_at_start(const struct segments *segments)
+{
+	const struct pool_options *options = &segments->options.pool;
+	uint64_t frames = 0;
+
+	for (uint32_t i = 0; i < options->nr_zones; i++)
+		frames += options->zone[i].nr_frames - options->zone[i].nr_offline;
+	return frames << segments->options.page_shift;
+}
+
+uint64_t segments_bytes_wanted(const struct segments *segments)
+{
+	return (uint64_t)shm_load32(&segments->meta->wanted_frames) << segments->meta->page_shift;
+}
+
 /* --- does an old one fit? ------------------------------------------------------------------- */
+
+int segments_read(int fd, void *ret_bytes, size_t n_bytes, uint64_t offset)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, ret_bytes, n_bytes, (off_t)offset);
+	while (n < 0 && errno == EINTR);
+	if (n < 0)
+		return -errno;
+	return (size_t)n == n_bytes ? 0 : -ENODATA;
+}
+
+int segments_has_magic(int fd)
+{
+	uint64_t magic = 0;
+	int r = segments_read(fd, &magic, sizeof(magic), 0);
+
+	return r && r != -ENODATA ? r : magic != 0;
+}
+
+int segments_state_is_free(const struct segments *segments)
+{
+	struct shm_meta_header meta = {0};
+	struct shm_state_header state = {0};
+	int r = segments_has_magic(segments->state_fd);
+
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = segments_read(segments->meta_fd, &meta, sizeof(meta), 0);
+	if (r == 0)
+		r = segments_read(segments->state_fd, &state, sizeof(state), 0);
+	return r ? r : meta.instance_id == state.instance_id;
+}
+
+int segments_unread(int r, char *text, size_t text_bytes)
+{
+	(void)snprintf(text, text_bytes, "the old segment cannot be read: %s", strerror(-r));
+	return r;
+}
 
 static bool differs(uint64_t found, uint64_t wanted, const char *what, char *text,
 		    size_t text_bytes)
@@ -49,70 +105,72 @@ static bool differs(uint64_t found, uint64_t wanted, const char *what, char *tex
 	return true;
 }
 
-static bool zones_match(const struct segments *segments, char *text, size_t text_bytes)
+/* 0: they match; SEGMENTS_AGAIN; -errno. */
+static int zones_match(const struct segments *segments, char *text, size_t text_bytes)
 {
 	const struct pool_options *options = &segments->options.pool;
 	struct shm_zone zone;
 
 	for (uint32_t i = 0; i < options->nr_zones; i++) {
-		off_t offset = (off_t)(segments->plan.zones_offset + i * sizeof(zone));
+		int r = segments_read(segments->meta_fd, &zone, sizeof(zone),
+				      segments->plan.zones_offset + i * sizeof(zone));
 
-		if (pread(segments->meta_fd, &zone, sizeof(zone), offset) !=
-			    (ssize_t)sizeof(zone) ||
-		    strncmp(zone.name, options->zone[i].name, sizeof(zone.name)) != 0 ||
+		if (r && r != -ENODATA)
+			return segments_unread(r, text, text_bytes);
+		if (r || strncmp(zone.name, options->zone[i].name, sizeof(zone.name)) != 0 ||
 		    zone.end_pfn - zone.start_pfn != options->zone[i].nr_frames) {
 			(void)snprintf(text, text_bytes,
 				       "the old segment: its zones are not those configured");
-			return false;
+			return SEGMENTS_AGAIN;
 		}
 	}
-	return true;
+	return 0;
 }
 
-/* Does STATE begin as one does, and has DATA memory if frames were committed? */
-static bool contents_match(const struct segments *segments, const struct shm_meta_header *header,
-			   const struct stat *data, char *text, size_t text_bytes)
+/* Does STATE begin as one does, and has DATA memory if frames were committed? As zones_match(). */
+static int contents_match(const struct segments *segments, const struct shm_meta_header *header,
+			  const struct stat *data, char *text, size_t text_bytes)
 {
 	uint64_t magic = 0;
+	int r = segments_read(segments->state_fd, &magic, sizeof(magic), 0);
 
-	if (pread(segments->state_fd, &magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
-	    magic == 0) {
+	if (r && r != -ENODATA)
+		return segments_unread(r, text, text_bytes);
+	if (magic == 0) {
 		(void)snprintf(text, text_bytes, "the old segment: its STATE is missing");
-		return false;
+		return SEGMENTS_AGAIN;
 	}
 	if (magic != SHM_STATE_MAGIC) {
 		(void)snprintf(text, text_bytes,
 			       "the old segment: its STATE is no STATE of paged (magic %016llx)",
 			       (unsigned long long)magic);
-		return false;
+		return SEGMENTS_AGAIN;
 	}
 	if (header->committed_frames && data->st_blocks == 0) {
 		(void)snprintf(text, text_bytes,
 			       "the old segment: %llu of its frames were committed, and its DATA "
 			       "has no memory",
 			       (unsigned long long)header->committed_frames);
-		return false;
+		return SEGMENTS_AGAIN;
 	}
-	return true;
+	return 0;
 }
 
-/* Sizes of the files, and what is in them. */
-static bool files_match(const struct segments *segments, const struct shm_meta_header *header,
-			char *text, size_t text_bytes)
+/* Sizes of the files, and what is in them. As zones_match(). */
+static int files_match(const struct segments *segments, const struct shm_meta_header *header,
+		       char *text, size_t text_bytes)
 {
 	struct stat meta, state, data;
 
 	if (fstat(segments->meta_fd, &meta) < 0 || fstat(segments->state_fd, &state) < 0 ||
-	    fstat(segments->data_fd, &data) < 0) {
-		(void)snprintf(text, text_bytes, "%s", strerror(errno));
-		return false;
-	}
+	    fstat(segments->data_fd, &data) < 0)
+		return segments_unread(-errno, text, text_bytes);
 	if (differs((uint64_t)meta.st_size, segments->meta_bytes, "file of META", text,
 		    text_bytes) ||
 	    differs((uint64_t)state.st_size, segments->state_bytes, "file of STATE", text,
 		    text_bytes) ||
 	    differs((uint64_t)data.st_size, segments->data_bytes, "file of DATA", text, text_bytes))
-		return false;
+		return SEGMENTS_AGAIN;
 	return contents_match(segments, header, &data, text, text_bytes);
 }
 
@@ -134,6 +192,7 @@ static bool is_resized(const struct segments *segments, const struct shm_meta_he
 		       char *text, size_t text_bytes)
 {
 	const struct shm_meta_header *plan = &segments->plan;
+	const char *key = "size";
 	char was[24], is[24];
 	struct stat meta, data;
 
@@ -152,8 +211,11 @@ static bool is_resized(const struct segments *segments, const struct shm_meta_he
 		write_size(header->data_bytes, was);
 		write_size(plan->data_bytes, is);
 	}
+	if (header->configured_frames != header->nr_frames ||
+	    segments_bytes_at_start(segments) != plan->data_bytes)
+		key = "size_max";
 	(void)snprintf(text, text_bytes, "[segment] %s was %s and is %s",
-		       header->page_shift != plan->page_shift ? "page_size" : "size", was, is);
+		       header->page_shift != plan->page_shift ? "page_size" : key, was, is);
 	return true;
 }
 
@@ -181,9 +243,11 @@ static bool header_matches(const struct segments *segments, const struct shm_met
 int segments_match(const struct segments *segments, char *text, size_t text_bytes)
 {
 	struct shm_meta_header header = {0};
-	ssize_t n = pread(segments->meta_fd, &header, sizeof(header), 0);
+	int r = segments_read(segments->meta_fd, &header, sizeof(header), 0);
 
-	if (n != (ssize_t)sizeof(header) || header.magic != SHM_META_MAGIC) {
+	if (r && r != -ENODATA)
+		return segments_unread(r, text, text_bytes);
+	if (r || header.magic != SHM_META_MAGIC) {
 		(void)snprintf(text, text_bytes,
 			       "the old segment: its META is no META of paged (magic %016llx)",
 			       (unsigned long long)header.magic);
@@ -193,11 +257,10 @@ int segments_match(const struct segments *segments, char *text, size_t text_byte
 		return SEGMENTS_AGAIN;
 	if (is_resized(segments, &header, text, text_bytes))
 		return SEGMENTS_CHANGED;
-	return header_matches(segments, &header, text, text_bytes) &&
-			       zones_match(segments, text, text_bytes) &&
-			       files_match(segments, &header, text, text_bytes)
-		       ? 0
-		       : SEGMENTS_AGAIN;
+	if (!header_matches(segments, &header, text, text_bytes))
+		return SEGMENTS_AGAIN;
+	r = zones_match(segments, text, text_bytes);
+	return r ? r : files_match(segments, &header, text, text_bytes);
 }
 
 /* --- memory --------------------------------------------------------------------------------- */
@@ -221,7 +284,12 @@ static int give_map(const struct segments *segments, uint64_t pfn, uint64_t fram
 			 (end - pfn) * sizeof(struct shm_page), text, text_bytes);
 }
 
-/* Does one zone have the whole chunk at pfn? */
+static bool lies_in(uint64_t pfn, uint64_t start, uint64_t end)
+{
+	return pfn >= start && pfn + CHUNK_FRAMES <= end;
+}
+
+/* Does one zone have the whole chunk at pfn, all of it in use or none? */
 static bool chunk_is_whole(const struct segments *segments, uint64_t pfn)
 {
 	const struct pool_options *options = &segments->options.pool;
@@ -229,8 +297,9 @@ static bool chunk_is_whole(const struct segments *segments, uint64_t pfn)
 
 	for (uint32_t i = 0; i < options->nr_zones; i++) {
 		uint64_t end = start + options->zone[i].nr_frames;
+		uint64_t line = end - options->zone[i].nr_offline;
 
-		if (pfn >= start && pfn + CHUNK_FRAMES <= end)
+		if (lies_in(pfn, start, line) || lies_in(pfn, line, end))
 			return true;
 		start = end;
 	}
@@ -249,29 +318,40 @@ static int give_first_map(const struct segments *segments, char *text, size_t te
 	return 0;
 }
 
-/* All memory of DATA, if so configured. */
+/* All memory of the frames in use, if so configured. An old segment of another size has its resize
+ * before it: what comes into use is committed then. */
 static int give_data(const struct segments *segments, char *text, size_t text_bytes)
 {
+	const struct pool_options *options = &segments->options.pool;
+	uint64_t bytes = segments_bytes_at_start(segments), given, start = 0;
+	uint32_t shift = segments->options.page_shift;
 	struct stat st;
-	uint64_t given;
 	int r;
 
 	if (!segments->options.commit_full)
 		return 0;
 	if (fstat(segments->data_fd, &st) < 0)
 		return -errno;
-	given = bits_min((uint64_t)st.st_blocks * 512, segments->data_bytes);
-	r = headroom_check(segments->options.headroom, segments->data_bytes - given, text,
-			   text_bytes);
-	return r ? r
-		 : segment_reserve(segments->data_fd, 0, segments->data_bytes, text, text_bytes);
+	given = bits_min((uint64_t)st.st_blocks * 512, bytes);
+	r = headroom_check(segments->options.headroom, bytes - given, text, text_bytes);
+	for (uint32_t i = 0; i < options->nr_zones && r == 0; i++) {
+		const struct pool_zone_options *zone = &options->zone[i];
+
+		r = segment_reserve(segments->data_fd, start << shift,
+				    (uint64_t)(zone->nr_frames - zone->nr_offline) << shift, text,
+				    text_bytes);
+		start += zone->nr_frames;
+	}
+	return r;
 }
 
 int segments_format(struct segments *segments, char *text, size_t text_bytes)
 {
 	struct shm_meta_header *plan = &segments->plan;
-	int r = segment_reserve(segments->meta_fd, 0, plan->heads_offset, text, text_bytes);
+	int r;
 
+	CRASH_POINT(SEGMENT_EMPTIED);
+	r = segment_reserve(segments->meta_fd, 0, plan->heads_offset, text, text_bytes);
 	if (r == 0)
 		r = give_first_map(segments, text, text_bytes);
 	if (r == 0)
@@ -281,13 +361,16 @@ int segments_format(struct segments *segments, char *text, size_t text_bytes)
 		r = give_data(segments, text, text_bytes);
 	if (r)
 		return r;
-	if (getrandom(&plan->instance_id, sizeof(plan->instance_id), 0) !=
-	    (ssize_t)sizeof(plan->instance_id)) {
-		(void)snprintf(text, text_bytes, "no random number for the segment's id");
-		return -EIO;
+	if (getrandom(&plan->instance_id, sizeof(plan->instance_id), 0) < 0) {
+		r = -errno;
+		(void)snprintf(text, text_bytes, "no random number for the segment's id: %s",
+			       strerror(-r));
+		return r;
 	}
 	plan->backing = (uint32_t)segments->backing;
+	CRASH_POINT(SEGMENT_GIVEN);
 	pool_format(segments->meta, segments->state, plan, &segments->options.pool);
+	CRASH_POINT(SEGMENT_FORMATTED);
 	segments->heads_used_bytes = 0;
 	segments_account(segments);
 	return 0;
@@ -302,6 +385,7 @@ int segments_take_over(struct segments *segments, char *text, size_t text_bytes)
 	segments->heads_used_bytes =
 		meta->meta_used_bytes > other ? meta->meta_used_bytes - other : 0;
 	shm_store(&segments->state->recoveries, segments->state->recoveries + 1);
+	CRASH_POINT(SEGMENT_TAKEN_OVER);
 	return give_data(segments, text, text_bytes);
 }
 
@@ -338,7 +422,37 @@ int segments_give_state(struct segments *segments, client_id client, char *text,
 			       sizeof(struct shm_state_client), text, text_bytes);
 }
 
-int segments_commit(const struct segments *segments, const struct pool_commit *commit, char *text,
+static int punch_data(struct segments *segments, uint64_t offset, uint64_t bytes, char *text,
+		      size_t text_bytes)
+{
+	int r = segment_punch(segments->data_fd, offset, bytes);
+
+	__atomic_store_n(&segments->punched, true, __ATOMIC_RELAXED);
+	if (r)
+		(void)snprintf(text, text_bytes, "a hole cannot be punched into the segment: %s",
+			       strerror(-r));
+	return r;
+}
+
+/* commit = full: it has memory since the start, and headroom was asked for then. */
+static bool has_memory(const struct segments *segments, uint64_t pfn, uint64_t end)
+{
+	const struct pool_options *options = &segments->options.pool;
+	uint64_t start = 0;
+
+	if (!segments->options.commit_full || __atomic_load_n(&segments->punched, __ATOMIC_RELAXED))
+		return false;
+	for (uint32_t i = 0; i < options->nr_zones; i++) {
+		const struct pool_zone_options *zone = &options->zone[i];
+
+		if (pfn >= start && end <= start + zone->nr_frames - zone->nr_offline)
+			return true;
+		start += zone->nr_frames;
+	}
+	return false;
+}
+
+int segments_commit(struct segments *segments, const struct pool_commit *commit, char *text,
 		    size_t text_bytes)
 {
 	const struct segments_options *options = &segments->options;
@@ -354,8 +468,12 @@ int segments_commit(const struct segments *segments, const struct pool_commit *c
 				   text_bytes);
 		return r ? r : give_map(segments, chunk, CHUNK_FRAMES, text, text_bytes);
 	}
-	/* commit = full: it has memory since the start, and headroom was asked for then. */
-	r = options->commit_full ? 0 : headroom_check(options->headroom, bytes, text, text_bytes);
+	if (commit->kind == POOL_COMMIT_PUNCH)
+		return punch_data(segments, (uint64_t)commit->pfn << options->page_shift, bytes,
+				  text, text_bytes);
+	r = has_memory(segments, commit->pfn, end)
+		    ? 0
+		    : headroom_check(options->headroom, bytes, text, text_bytes);
 	return r ? r
 		 : segment_commit(segments->data_fd, (uint64_t)commit->pfn << options->page_shift,
 				  bytes, options->hugepages, text, text_bytes);

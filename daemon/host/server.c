@@ -2,6 +2,7 @@
 #include "daemon/host/server.h"
 
 #include "paged/check.h"
+#include "paged/crash_point.h"
 #include "shm/access.h"
 
 #include <errno.h>
@@ -66,6 +67,8 @@ void server_event(struct server *server, const struct session_event *event)
 		step(server, &next);
 	}
 	server->stepping = false;
+	if (server->psi_socket)
+		psi_socket_wake(server->psi_socket);
 }
 
 static void on_wire_event(void *arg, const struct session_event *event)
@@ -81,6 +84,8 @@ static void on_tick(uv_timer_t *timer)
 	segments_account(server->options.segments);
 	server_account_ctl(server);
 	server_event(server, &event);
+	if (server->limits_bytes != segments_bytes_wanted(server->options.segments))
+		server_tell_limits(server);
 }
 
 /* Nobody else may have taken the segment over, and no stray store have met its header: a server
@@ -152,9 +157,11 @@ void server_stop(struct server *server)
 	server_rest_signals(server);
 	if (server->serving) {
 		control_tell(server->options.control, CONTROL_STOPPING, NULL);
+		CRASH_POINT(STOP_BEGUN);
 		/* Before the socket is closed: after that the name may be another daemon's. */
 		endpoint_unlink(server->options.endpoint);
 	}
+	server_close_pressure(server);
 	if (server->wire)
 		wire_close(server->wire);
 	server->wire = NULL;
@@ -197,6 +204,7 @@ static void finish(struct server *server)
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
 	/* libuv's own leak detector: a handle that nobody closed would be left. */
 	PAGED_CHECK(uv_loop_close(&server->loop) == 0);
+	CRASH_POINT(STOP_ENDED);
 	server_free(server);
 }
 
@@ -231,15 +239,17 @@ static int open_wire(struct server *server)
 static int open_session(struct server *server)
 {
 	const struct segments *segments = server->options.segments;
-	struct session_limits limits = server_limits(server->options.config, segments->data_bytes,
-						     segments->options.page_shift);
+	struct session_limits limits;
 	uint64_t seed;
 
 	server->session = calloc(1, session_bytes());
 	if (!server->session)
 		return -ENOMEM;
-	if (getrandom(&seed, sizeof(seed), 0) != (ssize_t)sizeof(seed))
-		return -EIO;
+	server->limits_bytes = segments_bytes_wanted(segments);
+	server_limits(server->options.config, server->limits_bytes, segments->options.page_shift,
+		      &limits);
+	if (getrandom(&seed, sizeof(seed), 0) < 0) /* so few bytes come all at once */
+		return -errno;
 	session_init(server->session, server->pool, &limits, seed);
 	return 0;
 }
@@ -255,17 +265,71 @@ static int open_all(struct server *server)
 	return r;
 }
 
-static void serve(struct server *server)
+/* The next server gets what the supervisor keeps: nobody dropped anything. */
+static void forget_kept(struct server *server)
+{
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		server->client[id].is_kept = false;
+}
+
+static int serve(struct server *server, char *text, size_t text_bytes)
 {
 	const struct control *control = server->options.control;
+	int r = server_begin(server, text, text_bytes);
 
+	if (r) {
+		forget_kept(server);
+		return r;
+	}
 	server->serving = true;
-	server_begin(server);
 	if (control->reload)
 		server_reload(server);
+	server_open_pressure(server);
 	control_tell(control, CONTROL_READY, "serving");
 	(void)uv_timer_start(&server->alive, on_alive, 0, control->alive_ms);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	return 0;
+}
+
+static void on_nothing(uv_work_t *work)
+{
+	(void)work;
+}
+
+static void on_nothing_done(uv_work_t *work, int status)
+{
+	(void)work;
+	(void)status;
+}
+
+/* libuv ends the process if it cannot start its threads. That has to be before we are at the
+ * segment: a start that ends there is one of the few that it is given. */
+static void start_threads(struct server *server)
+{
+	uv_work_t work;
+
+	if (uv_queue_work(&server->loop, &work, on_nothing, on_nothing_done) == 0)
+		(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+}
+
+/* Everything from the segments on. */
+static int live(struct server *server, char *text, size_t text_bytes)
+{
+	struct segments *segments = server->options.segments;
+	int r = server_attach(server, text, text_bytes);
+
+	if (r == 0) {
+		r = open_all(server);
+		if (r)
+			(void)snprintf(text, text_bytes, "the server cannot start: %s",
+				       strerror(-r));
+		else
+			r = serve(server, text, text_bytes);
+	}
+	/* It is not the segment that was to blame. */
+	if (r < 0 && segments->adopted)
+		shm_store(&segments->state->recoveries, 0);
+	return r;
 }
 
 int server_run(const struct server_options *options, char *text, size_t text_bytes)
@@ -279,16 +343,9 @@ int server_run(const struct server_options *options, char *text, size_t text_byt
 		return r;
 	}
 	server->options = *options;
+	start_threads(server);
 	ready_handles(server);
-	r = server_attach(server, text, text_bytes);
-	if (r == 0) {
-		r = open_all(server);
-		if (r == 0)
-			serve(server);
-		else
-			(void)snprintf(text, text_bytes, "the server cannot start: %s",
-				       strerror(-r));
-	}
+	r = live(server, text, text_bytes);
 	finish(server);
 	return r;
 }

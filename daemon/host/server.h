@@ -24,6 +24,8 @@
 #include "daemon/host/control.h"
 #include "daemon/host/endpoint.h"
 #include "daemon/host/log.h"
+#include "daemon/host/machine.h"
+#include "daemon/host/psi_socket.h"
 #include "daemon/host/segments.h"
 #include "daemon/wire/wire.h"
 
@@ -58,6 +60,7 @@ struct server_options {
 	struct config *config;     /* replaced by SIGHUP */
 	struct segments *segments; /* open */
 	struct endpoint *endpoint;
+	struct endpoint *pressure; /* not open yet: of the server's own socket */
 	struct control *control;
 };
 
@@ -69,11 +72,14 @@ struct server {
 	uv_check_t again_check;
 	uv_idle_t again_idle; /* keeps the loop from sleeping while AGAIN waits */
 	uv_signal_t terminate, interrupt, hangup;
-	struct wire *wire; /* NULL once stopping */
+	struct wire *wire;             /* NULL once stopping */
+	struct machine *machine;       /* the same */
+	struct psi_socket *psi_socket; /* the same, and where there is none */
 	struct session *session;
 	struct pool *pool;
-	uint64_t born_ns; /* CLOCK_MONOTONIC: when the lock was ours */
-	uint64_t epoch;   /* ours: nobody else's while we live */
+	uint64_t born_ns;      /* CLOCK_MONOTONIC: when the lock was ours */
+	uint64_t epoch;        /* ours: nobody else's while we live */
+	uint64_t limits_bytes; /* the size that the session's limits are made for */
 	bool serving;
 	bool stopping;
 	bool stepping;
@@ -106,8 +112,10 @@ void server_timer(struct server *server, uint64_t at_ns);
 
 /* birth.c: attaches segments and pool. Returns as server_run() does. */
 int server_attach(struct server *server, char *text, size_t text_bytes);
-/* birth.c: tells the session of the clients of an earlier server, and everybody that we serve. */
-void server_begin(struct server *server);
+/* birth.c: tells the session of the clients of an earlier server, and everybody that we serve. A
+ * client of which it cannot be told whether it lives is -errno with a text: nothing was taken from
+ * it. */
+int server_begin(struct server *server, char *text, size_t text_bytes);
 
 /* perform.c: carries out one action. */
 void server_perform(struct server *server, const struct session_action *action);
@@ -120,6 +128,11 @@ int server_take_ctl(struct server *server, client_id client, int fd);
 /* Tells the supervisor of CTLs that it does not know of, or need not keep any more. */
 void server_keep_ctls(struct server *server);
 
+/* pressure.c: watches the machine, serves the pressure socket. Neither is needed to serve frames:
+ * what cannot be is logged. */
+void server_open_pressure(struct server *server);
+void server_close_pressure(struct server *server);
+
 /* signals.c */
 int server_open_signals(struct server *server);
 /* From now on signals change nothing (supervised), or have their default effect. */
@@ -127,9 +140,11 @@ void server_rest_signals(struct server *server);
 void server_close_signals(struct server *server);
 /* Reads the configuration again. */
 void server_reload(struct server *server);
+/* Tells the session its limits, after the configuration or the size has changed. */
+void server_tell_limits(struct server *server);
 /* What the session wants to know of a configuration. */
-struct session_limits server_limits(const struct config *config, uint64_t segment_bytes,
-				    uint32_t page_shift);
+void server_limits(const struct config *config, uint64_t segment_bytes, uint32_t page_shift,
+		   struct session_limits *ret_limits);
 /* server.c: begins the stop. Idempotent. */
 void server_stop(struct server *server);
 

@@ -7,6 +7,7 @@
 #include "daemon/host/server.h"
 
 #include "paged/bits.h"
+#include "paged/crash_point.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,13 +21,13 @@
 /* The longest wait that a client may ask an allocation for. */
 #define ALLOC_TIMEOUT_MAX_NS UINT64_C(600000000000)
 
-struct session_limits server_limits(const struct config *config, uint64_t segment_bytes,
-				    uint32_t page_shift)
+void server_limits(const struct config *config, uint64_t segment_bytes, uint32_t page_shift,
+		   struct session_limits *ret_limits)
 {
 	const struct config_value *value = config->value;
 	uint64_t client_max = config_bytes(&value[CONFIG_limits_client_max], segment_bytes);
 
-	return (struct session_limits){
+	*ret_limits = (struct session_limits){
 		.connections = (uint32_t)value[CONFIG_limits_connections].n,
 		.handshakes = (uint32_t)value[CONFIG_limits_handshakes].n,
 		.handshake_ns = HANDSHAKE_NS,
@@ -34,8 +35,10 @@ struct session_limits server_limits(const struct config *config, uint64_t segmen
 		.shrink_deadline_ns = value[CONFIG_reclaim_deadline].n * 1000000,
 		.breaker_ns = value[CONFIG_reclaim_breaker].n * 1000000,
 		.alloc_timeout_max_ns = ALLOC_TIMEOUT_MAX_NS,
+		.give_back_ns = value[CONFIG_reclaim_give_back_after].n * 1000000,
 		.admin_uid = geteuid(),
 	};
+	config_rules(config, segment_bytes, page_shift, ret_limits);
 }
 
 /* Does it mean the same, however it is written? */
@@ -68,25 +71,38 @@ static bool take_changes(struct server *server, const struct config *config)
 		if (live)
 			*in_force = *now;
 	}
+	if (!config_same_clients(server->options.config, config)) {
+		any = true;
+		log_print(server->options.log, LOG_LEVEL_NOTICE,
+			  "[client] sections: %u, were %u, or others", config->nr_clients,
+			  server->options.config->nr_clients);
+		config_take_clients(server->options.config, config);
+	}
 	return any;
 }
 
-static void apply(struct server *server, const struct config *config)
+void server_tell_limits(struct server *server)
 {
 	const struct segments *segments = server->options.segments;
 	struct session_event event = {.kind = EVENT_LIMITS};
 	struct session_limits limits;
 
+	server->limits_bytes = segments_bytes_wanted(segments);
+	server_limits(server->options.config, server->limits_bytes, segments->options.page_shift,
+		      &limits);
+	event.limits = &limits;
+	server_event(server, &event);
+}
+
+static void apply(struct server *server, const struct config *config)
+{
 	if (!take_changes(server, config)) {
 		log_print(
 			server->options.log, LOG_LEVEL_NOTICE,
 			"configuration read again: nothing changed that can change while running");
 		return;
 	}
-	limits = server_limits(server->options.config, segments->data_bytes,
-			       segments->options.page_shift);
-	event.limits = &limits;
-	server_event(server, &event);
+	server_tell_limits(server);
 }
 
 void server_reload(struct server *server)
@@ -101,7 +117,8 @@ void server_reload(struct server *server)
 		else if (server->options.read_system)
 			config_read_system(config, errors);
 		if (errors->n == 0)
-			config_check_sizes(config, server->options.segments->data_bytes, errors);
+			config_check_sizes(config, segments_bytes_wanted(server->options.segments),
+					   errors);
 		endpoint_check(config, errors);
 		for (uint32_t i = 0; i < bits_min(errors->n, CONFIG_MAX_ERRORS); i++)
 			log_print(server->options.log, LOG_LEVEL_ERROR, "%s", errors->text[i]);
@@ -123,7 +140,9 @@ static void on_hangup(uv_signal_t *handle, int number)
 	if (server->stopping)
 		return;
 	control_tell(server->options.control, CONTROL_RELOADING, NULL);
+	CRASH_POINT(RELOAD_BEGUN);
 	server_reload(server);
+	CRASH_POINT(RELOAD_ENDED);
 	control_tell(server->options.control, CONTROL_READY, "serving");
 }
 

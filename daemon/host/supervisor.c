@@ -3,6 +3,7 @@
 
 #include "daemon/host/notify.h"
 #include "paged/bits.h"
+#include "paged/crash_point.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -73,6 +74,7 @@ int supervisor_renew(const struct supervisor_options *options, enum server_exit 
 
 	if (r)
 		log_print(options->log, LOG_LEVEL_ERROR, "%s", text);
+	CRASH_POINT(SUPERVISOR_RENEWED);
 	return r;
 }
 
@@ -88,6 +90,7 @@ static int be_server(struct supervisor *supervisor, int fd, pid_t parent)
 	control->fd = fd;
 	supervisor->options->endpoint->passed = true;
 	(void)sigprocmask(SIG_SETMASK, &supervisor->mask, NULL);
+	CRASH_POINT(SERVER_BORN);
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && getppid() == parent)
 		status = supervisor->options->serve(supervisor->options->arg, control);
 	control_close(control);
@@ -114,6 +117,7 @@ static int start_server(struct supervisor *supervisor)
 		(void)close(pair[0]);
 		return be_server(supervisor, pair[1], self);
 	}
+	CRASH_POINT(SUPERVISOR_FORKED);
 	if (supervisor->server < 0) {
 		log_print(log, LOG_LEVEL_ERROR, "no process for a server: %s", strerror(errno));
 		(void)close(pair[0]);
@@ -129,6 +133,7 @@ static void on_ready(struct supervisor *supervisor)
 {
 	if (supervisor->ready)
 		return;
+	CRASH_POINT(SUPERVISOR_READY);
 	supervisor->ready = true;
 	supervisor->was_ready = true;
 	supervisor->ready_ms = now_ms();
@@ -161,6 +166,7 @@ static void on_message(struct supervisor *supervisor, const struct control_messa
 	case CONTROL_DROP:
 		close_fd(&supervisor->control.ctl[message->client]);
 		supervisor->control.ctl[message->client] = fd;
+		CRASH_POINT(SUPERVISOR_KEPT);
 		break;
 	case CONTROL_RELOADING:
 	case CONTROL_NR_KINDS:
@@ -195,6 +201,7 @@ static void hear(struct supervisor *supervisor)
 static void on_stop_signal(struct supervisor *supervisor, int number)
 {
 	on_stopping(supervisor);
+	CRASH_POINT(SUPERVISOR_STOPPING);
 	if (supervisor->server > 0)
 		(void)kill(supervisor->server, supervisor->told_to_stop ? SIGKILL : number);
 	if (supervisor->told_to_stop)
@@ -262,6 +269,17 @@ static void end_silence(struct supervisor *supervisor, uint64_t until_ms, uint64
 	supervisor->deadline_ms = woken_ms + ABORT_MS;
 }
 
+/* Has it ended? Nothing wakes us again if the answer is lost: the signal was taken. */
+static bool reap(pid_t server, int *ret_status)
+{
+	pid_t pid;
+
+	do
+		pid = waitpid(server, ret_status, WNOHANG);
+	while (pid < 0 && errno == EINTR);
+	return pid == server;
+}
+
 /* Until it has ended; its wait status. */
 static int attend(struct supervisor *supervisor)
 {
@@ -275,7 +293,7 @@ static int attend(struct supervisor *supervisor)
 		hear(supervisor);
 		take_signals(supervisor);
 		end_silence(supervisor, until, woken);
-		if (waitpid(supervisor->server, &status, WNOHANG) != supervisor->server)
+		if (!reap(supervisor->server, &status))
 			continue;
 		hear(supervisor);
 		close_fd(&supervisor->control.fd);
@@ -355,6 +373,7 @@ static int after_death(struct supervisor *supervisor, int status)
 		if (supervisor_renew(supervisor->options, (enum server_exit)code))
 			return SERVER_FAILED;
 	}
+	CRASH_POINT(SUPERVISOR_BEREFT);
 	notify_status("the server died, another one takes over");
 	pause_ms(supervisor, ms);
 	return supervisor->stopping ? SERVER_STOPPED : GO_ON;

@@ -1,4 +1,4 @@
-/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim. */
+/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set. */
 #include "daemon/session/session_private.h"
 
 #include <errno.h>
@@ -33,27 +33,85 @@ static void do_drain(struct session *session, uint32_t conn, const struct messag
 			       "no client %u is attached; pagectl clients lists them", client);
 		return;
 	}
-	if (pool_claim_all(session->pool, client, false) == 0) {
-		session_reply(session, conn, message->id);
+	if (session->drain.active) {
+		session_refuse(session, conn, message->id, -EBUSY,
+			       "another Drain is under way; try again when it has ended");
 		return;
 	}
-	session_barrier(session, STEAL_ADMIN);
-	session->steal.conn = conn;
-	session->steal.id = message->id;
+	session->drain = (struct drain){.active = true,
+					.pass = pool_pass_begin(session->pool, client, false),
+					.conn = conn,
+					.id = message->id};
 }
 
-void admin_drained(struct session *session, const struct steal *steal, uint64_t frames)
+void admin_drained(struct session *session, uint64_t frames)
 {
-	session_reply(session, steal->conn, steal->id)->count = frames;
+	session->drain.nr_returned += frames;
+}
+
+void admin_pump(struct session *session)
+{
+	struct drain *drain = &session->drain;
+
+	if (!drain->active || session_claim(session, &drain->pass, STEAL_ADMIN))
+		return;
+	drain->active = false;
+	session_reply(session, drain->conn, drain->id)->count = drain->nr_returned;
+}
+
+void admin_forget_conn(struct session *session, uint32_t conn)
+{
+	if (session->reclaim.admin_conn == conn)
+		session->reclaim.admin_conn = CONN_NONE;
+	if (session->drain.conn == conn)
+		session->drain.active = false;
+}
+
+/* Is what the Reclaim is limited to there? *ret_cache is the row of its cache, CACHE_ALL if it
+ * names none. false: it has been refused. */
+static bool find_scope(struct session *session, uint32_t conn, const struct message *message,
+		       uint32_t *ret_cache)
+{
+	const struct message_reclaim *wanted = &message->reclaim;
+	client_id client = (client_id)wanted->client;
+
+	*ret_cache = CACHE_ALL;
+	if (wanted->client == 0 && wanted->cache)
+		session_refuse(session, conn, message->id, -EINVAL,
+			       "cache %u of which client? Its number is the client's own",
+			       wanted->cache);
+	else if (wanted->client > SHM_MAX_CLIENTS ||
+		 (wanted->client && !pool_client_is_attached(session->pool, client)))
+		session_refuse(session, conn, message->id, -ESRCH,
+			       "no client %u is attached; pagectl clients lists them",
+			       wanted->client);
+	else if (wanted->cache && !shrinker_find(session->pool, client, wanted->cache, ret_cache))
+		session_refuse(session, conn, message->id, -ESRCH,
+			       "client %u has no cache %u; pagectl caches lists them",
+			       wanted->client, wanted->cache);
+	else
+		return true;
+	return false;
 }
 
 static void do_reclaim(struct session *session, uint32_t conn, const struct message *message)
 {
 	struct reclaim *reclaim = &session->reclaim;
+	uint32_t cache;
 
 	if (message->reclaim.nr_frames == 0) {
 		session_refuse(session, conn, message->id, -EINVAL,
 			       "Reclaim of 0 frames; ask for 1 or more");
+		return;
+	}
+	if (!find_scope(session, conn, message, &cache))
+		return;
+	if (message->reclaim.dry_run) {
+		struct message_reply *reply = session_reply(session, conn, message->id);
+
+		reply->count = report_dry_run(session, message->reclaim.nr_frames,
+					      (client_id)message->reclaim.client, cache,
+					      reply->text, sizeof reply->text);
 		return;
 	}
 	if (reclaim->admin_target) {
@@ -65,6 +123,8 @@ static void do_reclaim(struct session *session, uint32_t conn, const struct mess
 	 */
 	reclaim->running = false;
 	reclaim->admin_target = message->reclaim.nr_frames;
+	reclaim->client = (client_id)message->reclaim.client;
+	reclaim->cache = cache;
 	reclaim->admin_conn = conn;
 	reclaim->admin_id = message->id;
 }
@@ -72,20 +132,55 @@ static void do_reclaim(struct session *session, uint32_t conn, const struct mess
 void admin_reclaimed(struct session *session)
 {
 	const struct reclaim *reclaim = &session->reclaim;
+	struct message_reply *reply;
 
-	if (reclaim->admin_conn != CONN_NONE)
-		session_reply(session, reclaim->admin_conn, reclaim->admin_id)->count =
-			reclaim->nr_returned;
+	if (reclaim->admin_conn == CONN_NONE)
+		return;
+	reply = session_reply(session, reclaim->admin_conn, reclaim->admin_id);
+	reply->count = reclaim->nr_returned;
+	report_write(session, reply->text, sizeof reply->text);
+}
+
+static void do_set(struct session *session, uint32_t conn, const struct message *message)
+{
+	const struct message_set *set = &message->set;
+
+	switch ((enum set_key)set->key) {
+	case SET_MIN:
+	case SET_LOW:
+	case SET_HIGH:
+	case SET_MAX:
+	case SET_WEIGHT:
+		limits_set(session, conn, message->id, set);
+		return;
+	case SET_PRESSURE:
+		pressure_set(session, conn, message->id, set->value);
+		return;
+	case SET_SIZE:
+		resize_set(session, conn, message->id, set->value);
+		return;
+	case SET_NR_KEYS:
+		break;
+	}
+	session_refuse(session, conn, message->id, -EOPNOTSUPP,
+		       "key %u is not known here; min, low, high, max, weight, size or pressure "
+		       "would be right",
+		       set->key);
 }
 
 void admin_dispatch(struct session *session, uint32_t conn, const struct message *message)
 {
+	static void (*const handlers[MESSAGE_NR_KINDS])(struct session *, uint32_t,
+							const struct message *) = {
+		[MESSAGE_CHECK] = do_check,     [MESSAGE_DRAIN] = do_drain,
+		[MESSAGE_RECLAIM] = do_reclaim, [MESSAGE_SET] = do_set,
+		[MESSAGE_WHY] = why_dispatch,
+	};
 	uint32_t uid = session->connection[conn].peer.uid;
 
-	if (message->kind != MESSAGE_CHECK && message->kind != MESSAGE_DRAIN &&
-	    message->kind != MESSAGE_RECLAIM) {
+	if (!handlers[message->kind]) {
 		session_refuse(session, conn, message->id, -EPERM,
-			       "an observer may ask for Check, Drain and Reclaim only");
+			       "an observer may ask for Check, Drain, Reclaim, Set and Why only");
 		return;
 	}
 	if (uid != 0 && uid != session->limits.admin_uid) {
@@ -97,10 +192,5 @@ void admin_dispatch(struct session *session, uint32_t conn, const struct message
 			session->limits.admin_uid);
 		return;
 	}
-	if (message->kind == MESSAGE_CHECK)
-		do_check(session, conn, message);
-	else if (message->kind == MESSAGE_DRAIN)
-		do_drain(session, conn, message);
-	else
-		do_reclaim(session, conn, message);
+	handlers[message->kind](session, conn, message);
 }

@@ -6,14 +6,7 @@
  * are not asked. */
 #include "daemon/session/session_private.h"
 
-void client_set_limits(struct session *session, client_id client, uint64_t own_max)
-{
-	uint64_t max = session->limits.client_max_frames;
-
-	if (own_max && (max == 0 || own_max < max))
-		max = own_max;
-	pool_client_set_max(session->pool, client, max);
-}
+#include <string.h>
 
 void client_adopted(struct session *session, const struct session_event *event)
 {
@@ -22,9 +15,12 @@ void client_adopted(struct session *session, const struct session_event *event)
 	if (event->status) {
 		client_end(session, event->client);
 		pool_count(session->pool, COUNTER_client_death, 1);
-	} else if (event->ctl) {
-		pool_client_adopt(session->pool, event->client, event->ctl);
+		return;
 	}
+	memcpy(session->unit[event->client], event->peer.unit, SESSION_UNIT_BYTES);
+	if (event->ctl)
+		pool_client_adopt(session->pool, event->client, event->ctl);
+	limits_apply(session, event->client);
 }
 
 void client_end(struct session *session, client_id client)

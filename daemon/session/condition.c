@@ -22,6 +22,7 @@ int condition_status(enum pool_condition condition)
 	case POOL_BAD_MAGAZINE:
 	case POOL_BAD_LANE:
 	case POOL_OLD_SEQ:
+	case POOL_BAD_SIZE:
 		return -EINVAL;
 	case POOL_NOT_OWNED:
 		return -EPERM;
@@ -30,7 +31,10 @@ int condition_status(enum pool_condition condition)
 	case POOL_NO_CLIENT:
 		return -ESRCH;
 	case POOL_TABLE_FULL:
+	case POOL_OVER_SHARE:
 		return -ENOSPC;
+	case POOL_GIFTS_WAIT:
+		return -EDQUOT;
 	case POOL_BUSY:
 		return -EBUSY;
 	case POOL_HOSTILE:

@@ -64,6 +64,13 @@ static void do_pcp_create(const struct request *req)
 	action->cookie = req->message->id;
 }
 
+/* An allocation may be what asked for them: a shortage is ENOMEM whatever is short, and what failed
+ * otherwise is none that it knows. */
+static int heads_status(int status)
+{
+	return status == -EAGAIN ? -EAGAIN : -ENOMEM;
+}
+
 void dispatch_heads_ready(struct session *session, const struct session_event *event)
 {
 	int r = 0;
@@ -76,7 +83,7 @@ void dispatch_heads_ready(struct session *session, const struct session_event *e
 		r = pool_pcp_create(session->pool, event->client, event->thread);
 	if (event->status || r)
 		session_refuse(session, event->conn, event->cookie,
-			       event->status ? event->status
+			       event->status ? heads_status(event->status)
 					     : condition_status((enum pool_condition)r),
 			       "PcpCreate: %s",
 			       event->status ? (event->text ? event->text : "no memory")
@@ -175,9 +182,10 @@ static void do_pcp_drain(const struct request *req)
 		refuse(req, r, "PcpDrain");
 		return;
 	}
-	/* Half of it: a thread that only frees comes back once per half a magazine. */
-	if (!steal ||
-	    pool_claim(session->pool, req->client, drain->thread, drain->magazine, count / 2 + 1)) {
+	/* Half of it: a thread that only frees comes back once per half a magazine. Of a huge one
+	 * less, because others wait meanwhile. */
+	if (!steal || pool_claim(session->pool, req->client, drain->thread, drain->magazine,
+				 bits_min(count / 2 + 1, POOL_SLICE_WORK))) {
 		ok(req)->count = count;
 		return;
 	}
@@ -300,8 +308,7 @@ static void do_status(const struct request *req)
 	reply->low = shown->low;
 	reply->high = shown->high;
 	reply->max = shown->max;
-	reply->level = shown->level;
-	reply->nr_purgeable = shown->nr_purgeable;
+	reply->level = req->session->pressure.level;
 	reply->nr_purged = shown->nr_purged;
 }
 
@@ -330,6 +337,7 @@ static void dispatch_client(const struct request *req)
 		[MESSAGE_PURGE_TABLE] = do_purge_table,
 	};
 
+	req->session->client[req->client].last_ns = req->session->real_ns;
 	if (handlers[req->message->kind])
 		handlers[req->message->kind](req);
 	else

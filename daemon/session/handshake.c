@@ -9,12 +9,16 @@
  *       +---- closed, deadline, refused -------+------------------------+
  *
  * A client outlives its connection; how it ends is client.c's. */
+#include "daemon/core/quota.h"
 #include "daemon/session/session_private.h"
-
 #include "paged/bits.h"
 
 #include <errno.h>
 #include <string.h>
+
+/* Connections that only root and the user who runs the daemon get, so that pagectl can look at what
+ * is wrong. Lower: two of them may be in each other's way; higher: fewer are left for others. */
+#define CONNECTIONS_KEPT 8u
 
 /* The only writer of a connection's state. */
 static void connection_move(struct session *session, uint32_t conn, enum connection_state to)
@@ -59,42 +63,59 @@ static uint32_t list_handshakes(const struct session *session, uint32_t *ret_con
 	return n;
 }
 
-/* Of the connections in the list, those of the process that conn is of. *ret_oldest is the first to
- * come to its deadline. */
-static uint32_t count_siblings(const struct session *session, const uint32_t *conns, uint32_t n,
-			       uint32_t conn, uint32_t *ret_oldest)
+static bool is_admin(const struct session *session, uint32_t conn)
 {
-	const struct connection *all = session->connection;
-	uint32_t siblings = 0;
+	uint32_t uid = session->connection[conn].peer.uid;
 
-	*ret_oldest = conn;
-	for (uint32_t i = 0; i < n; i++) {
-		if (all[conns[i]].peer.pid != all[conn].peer.pid)
-			continue;
-		siblings++;
-		if (all[conns[i]].deadline_ns < all[*ret_oldest].deadline_ns)
-			*ret_oldest = conns[i];
-	}
-	return siblings;
+	return uid == 0 || uid == session->limits.admin_uid;
 }
 
-/* There is one handshake too many: the newcomer has to go, or, if another process has more of them,
- * the oldest of the one that has most. So a process that opens connections and says no Hello is in
- * nobody's way but its own. O(connections + handshakes squared). */
+/* Half-open connections that somebody is in the way of others with. */
+struct hoard {
+	uint32_t of_user, of_process;
+	uint32_t oldest; /* of that process: the first to come to its deadline */
+};
+
+static struct hoard measure_hoard(const struct session *session, const uint32_t *conns, uint32_t n,
+				  uint32_t conn)
+{
+	const struct connection *all = session->connection;
+	struct hoard hoard = {.oldest = conn};
+
+	for (uint32_t i = 0; i < n; i++) {
+		if (all[conns[i]].peer.uid != all[conn].peer.uid)
+			continue;
+		hoard.of_user++;
+		if (all[conns[i]].peer.pid != all[conn].peer.pid)
+			continue;
+		hoard.of_process++;
+		if (all[conns[i]].deadline_ns < all[hoard.oldest].deadline_ns)
+			hoard.oldest = conns[i];
+	}
+	return hoard;
+}
+
+/* There is one handshake too many: the newcomer has to go, or, if another user has more of them, or
+ * another process of its user, the oldest of the process that has most. So who opens connections
+ * and says no Hello is in nobody's way but its own. Others than administrators make room for one.
+ * O(connections + handshakes squared). */
 static uint32_t find_hoarder(const struct session *session, uint32_t newcomer)
 {
 	uint32_t conns[SESSION_MAX_CONNECTIONS];
 	uint32_t n = list_handshakes(session, conns);
-	uint32_t oldest, found = newcomer;
-	uint32_t most = count_siblings(session, conns, n, newcomer, &oldest);
+	struct hoard most = measure_hoard(session, conns, n, newcomer);
+	uint32_t found = newcomer;
 
-	for (uint32_t i = 0; i < n && most <= n / 2; i++) {
-		uint32_t siblings = count_siblings(session, conns, n, conns[i], &oldest);
+	for (uint32_t i = 0; i < n; i++) {
+		struct hoard hoard = measure_hoard(session, conns, n, conns[i]);
 
-		if (siblings > most) {
-			most = siblings;
-			found = oldest;
-		}
+		if (is_admin(session, newcomer) && !is_admin(session, conns[i]))
+			hoard.of_user += n;
+		if (hoard.of_user < most.of_user ||
+		    (hoard.of_user == most.of_user && hoard.of_process <= most.of_process))
+			continue;
+		most = hoard;
+		found = hoard.oldest;
 	}
 	return found;
 }
@@ -111,6 +132,37 @@ static void refuse_hoarder(struct session *session, uint32_t newcomer)
 	handshake_end(session, conn);
 }
 
+/* May the user of conn, which is counted already, have it? If not it has been told and is gone. An
+ * administrator always gets one more to observe with, but for [limits] connections. */
+static bool admit_connection(struct session *session, uint32_t conn)
+{
+	static const struct quota_rule rule = {
+		.capacity = SESSION_MAX_CONNECTIONS - CONNECTIONS_KEPT, .alpha = 64, .spare = 16};
+	struct connection *c = &session->connection[conn];
+	uint32_t limit = session->limits.connections;
+	uint32_t mine = connections_of(session, c->peer.uid) - 1;
+
+	if (limit && mine >= limit) {
+		session_refuse(
+			session, conn, 0, -EUSERS,
+			"user %u has %u connections already, as many as [limits] connections "
+			"allows",
+			c->peer.uid, limit);
+	} else if (quota_admits(&rule, session->nr_connections - 1, mine)) {
+		return true;
+	} else if (is_admin(session, conn)) {
+		c->is_kept = true;
+		return true;
+	} else {
+		session_refuse(session, conn, 0, -EUSERS,
+			       "user %u has %u of %u connections; the rest is for others",
+			       c->peer.uid, mine, session->nr_connections - 1);
+	}
+	pool_count(session->pool, COUNTER_connections_refused, 1);
+	handshake_end(session, conn);
+	return false;
+}
+
 void handshake_accepted(struct session *session, const struct session_event *event)
 {
 	const struct session_limits *limits = &session->limits;
@@ -123,17 +175,9 @@ void handshake_accepted(struct session *session, const struct session_event *eve
 				 .peer = event->peer,
 				 .deadline_ns = event->now_ns + limits->handshake_ns};
 	connection_move(session, event->conn, CONNECTION_NEW);
-	if (limits->connections && connections_of(session, event->peer.uid) > limits->connections) {
-		session_refuse(
-			session, event->conn, 0, -EUSERS,
-			"user %u has %u connections already, as many as [limits] connections "
-			"allows",
-			event->peer.uid, limits->connections);
-		pool_count(session->pool, COUNTER_connections_refused, 1);
-		handshake_end(session, event->conn);
-	} else if (limits->handshakes && session->nr_handshakes > limits->handshakes) {
+	if (admit_connection(session, event->conn) && limits->handshakes &&
+	    session->nr_handshakes > limits->handshakes)
 		refuse_hoarder(session, event->conn);
-	}
 }
 
 static void disconnect(struct session *session, uint32_t conn)
@@ -141,10 +185,11 @@ static void disconnect(struct session *session, uint32_t conn)
 	struct connection *c = &session->connection[conn];
 
 	park_drop_conn(session, conn);
-	if (session->reclaim.admin_conn == conn)
-		session->reclaim.admin_conn = CONN_NONE;
+	admin_forget_conn(session, conn);
+	why_forget_conn(session, conn);
 	if (c->client != CLIENT_NONE && session->client[c->client].conn == conn) {
 		session->client[c->client].conn = CONN_NONE;
+		session->client[c->client].away_ns = session->real_ns;
 		shm_store32(&pool_client(session->pool, c->client)->state, SHM_CLIENT_AWAY);
 	}
 	c->client = CLIENT_NONE;
@@ -207,25 +252,46 @@ static uint32_t clients_of(const struct session *session, uint32_t uid)
 	return n;
 }
 
-static void hello_client(struct session *session, uint32_t conn, uint64_t id,
-			 const struct message_hello *hello)
+/* An id for one more client of conn's user; false: it has been told why not. */
+static bool reserve_client(struct session *session, uint32_t conn, uint64_t id,
+			   client_id *ret_client)
 {
-	uint32_t limit = session->limits.connections;
-	struct connection *c = &session->connection[conn];
-	struct session_action *action;
-	client_id client;
+	static const struct quota_rule rule = {
+		.capacity = SHM_MAX_CLIENTS, .alpha = 64, .spare = 4};
+	const struct connection *c = &session->connection[conn];
+	uint32_t limit = session->limits.connections, mine = clients_of(session, c->peer.uid);
+	uint32_t used = session->nr_clients + session->nr_dying;
 
-	if (limit && clients_of(session, c->peer.uid) >= limit) {
+	if (limit && mine >= limit)
 		session_refuse(session, conn, id, -EUSERS,
 			       "user %u has %u clients already, with those that lost their "
 			       "connection as many as [limits] connections allows",
 			       c->peer.uid, limit);
-		handshake_end(session, conn);
-		return;
-	}
-	if (pool_client_reserve(session->pool, &client)) {
+	else if (c->is_kept)
+		session_refuse(session, conn, id, -EUSERS,
+			       "of the last connections, kept for administrators, none may attach "
+			       "a client");
+	else if (used < SHM_MAX_CLIENTS && !quota_admits(&rule, used, mine))
+		session_refuse(session, conn, id, -EUSERS,
+			       "user %u has %u of %u clients; the rest is for others", c->peer.uid,
+			       mine, used);
+	else if (pool_client_reserve(session->pool, ret_client))
 		session_refuse(session, conn, id, -EUSERS, "%u clients are attached, no more fit",
 			       SHM_MAX_CLIENTS);
+	else
+		return true;
+	return false;
+}
+
+static void hello_client(struct session *session, uint32_t conn, uint64_t id,
+			 const struct message_hello *hello)
+{
+	struct connection *c = &session->connection[conn];
+	struct session_action *action;
+	client_id client;
+
+	if (!reserve_client(session, conn, id, &client)) {
+		pool_count(session->pool, COUNTER_connections_refused, 1);
 		handshake_end(session, conn);
 		return;
 	}
@@ -307,10 +373,13 @@ void handshake_prepared(struct session *session, const struct session_event *eve
 	}
 	pool_client_attach(session->pool, event->client, &c->wanted, event->ctl, event->ctl_dev,
 			   event->ctl_ino, event->token);
-	client_set_limits(session, event->client, c->wanted.max_frames);
+	memcpy(session->unit[event->client], c->peer.unit, SESSION_UNIT_BYTES);
+	limits_apply(session, event->client);
 	session->client[event->client] =
 		(struct session_client){.conn = event->conn, .events_open = true};
 	session->nr_clients++;
+	stall_attached(session, event->client);
+	pressure_attached(session, event->client);
 	connection_move(session, event->conn, CONNECTION_CLIENT);
 	reply = session_reply(session, event->conn, c->hello_id);
 	action = &session->actions->item[session->actions->n - 1];
@@ -323,6 +392,7 @@ void handshake_prepared(struct session *session, const struct session_event *eve
 	reply->token[1] = event->token[1];
 	reply->daemon_version = pool_meta(session->pool)->daemon_version;
 	reply->max_threads = c->wanted.max_threads;
+	reply->level = session->client[event->client].level;
 	session_log(session, LOG_LEVEL_DEBUG, "client %u (%s, pid %u, uid %u) attached",
 		    event->client, c->wanted.name, c->wanted.pid, c->wanted.uid);
 }
@@ -403,6 +473,7 @@ void handshake_reattached(struct session *session, const struct session_event *e
 		pool_client_adopt(session->pool, event->client, event->ctl);
 	session->client[event->client].conn = event->conn;
 	session->client[event->client].events_open = true;
+	pressure_resumed(session, event->client);
 	shm_store32(&pool_client(session->pool, event->client)->state, SHM_CLIENT_ATTACHED);
 	connection_move(session, event->conn, CONNECTION_CLIENT);
 	reply = session_reply(session, event->conn, c->hello_id);
@@ -412,5 +483,6 @@ void handshake_reattached(struct session *session, const struct session_event *e
 	reply->version = PROTOCOL_VERSION;
 	reply->client = event->client;
 	reply->daemon_version = pool_meta(session->pool)->daemon_version;
+	reply->level = session->pressure.level;
 	pool_count(session->pool, COUNTER_client_resume, 1);
 }

@@ -2,17 +2,23 @@
  *
  * A parked request holds nothing and is not in STATE: its client repeats it after a crash. They are
  * served first come first served, but a request may pass one of a greater order, so that a huge
- * block does not keep single frames from everybody. Each waits for one of three things: NO_COMMIT
- * memory for a hole: the commit is under way OVER_QUOTA  its own client's magazines, stolen once;
- * then it is refused NO_FRAMES   reclaim, up to its deadline; it is refused at once if only its own
- * shrinkers could help (EAGAIN: waiting would be a deadlock) or if nobody could (ENOMEM) */
+ * block does not keep single frames from everybody. Each waits for one of three things:
+ *
+ *   NO_COMMIT   memory for a hole: the commit is under way
+ *   OVER_QUOTA  its own client's magazines, stolen once, then its own oldest purgeable frames; then
+ *               it is refused, with EAGAIN if its own shrinkers could help
+ *   NO_FRAMES   reclaim, up to its deadline; it is refused at once if only its own shrinkers could
+ *               help (EAGAIN: waiting would be a deadlock), or if nobody could, or nobody may be
+ *               asked because of its min (ENOMEM). Purgeable frames of anybody are help. */
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
 
 #include <errno.h>
 
-#define LARGEST_OWNERS 3u /* named in an ENOMEM report */
+/* Frames that are purged for a refill of a client at its max. Lower: every few allocations take a
+ * round; higher: more of its cache goes for one. */
+#define QUOTA_BATCH 32u
 
 void park_init(struct session *session)
 {
@@ -26,6 +32,11 @@ void park_init(struct session *session)
 static order_t order_of(const struct parked *request)
 {
 	return request->is_alloc ? request->alloc.order : magazine_order(request->refill.magazine);
+}
+
+order_t park_order(const struct parked *request)
+{
+	return order_of(request);
 }
 
 static uint32_t flags_of(const struct parked *request)
@@ -74,64 +85,25 @@ static void refuse_self(struct session *session, const struct parked *request)
 		(uint32_t)bits_max(frames, PAGEBLOCK_FRAMES / 8);
 }
 
-/* Finds the attached client that owns most, of those that own less than `below` (or as much, with a
- * higher id than `after`); 0 if there is none. */
-static client_id next_largest(struct session *session, uint64_t below, client_id after)
-{
-	client_id found = CLIENT_NONE;
-	uint64_t most = 0;
-
-	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
-		uint64_t owned = pool_client(session->pool, id)->nr_owned;
-
-		if (!pool_client_is_attached(session->pool, id) || owned <= most || owned > below ||
-		    (owned == below && id <= after))
-			continue;
-		most = owned;
-		found = id;
-	}
-	return found;
-}
-
-/* "; largest owners: 3 (redis, pid 17) 4711 frames, ..." */
-static void describe_owners(struct session *session, char *text, uint32_t bytes)
-{
-	uint64_t below = UINT64_MAX;
-	client_id id = CLIENT_NONE;
-	uint32_t at = 0;
-
-	text[0] = '\0';
-	for (uint32_t n = 0; n < LARGEST_OWNERS; n++) {
-		const struct shm_client *client;
-
-		id = next_largest(session, below, id);
-		if (id == CLIENT_NONE)
-			return;
-		client = pool_client(session->pool, id);
-		below = client->nr_owned;
-		text_print(text + at, bytes - at, "%s%u (%s, pid %u) %l frames",
-			   n ? ", " : "; largest owners: ", id, client->name, client->pid,
-			   client->nr_owned);
-		while (text[at])
-			at++;
-	}
-}
-
 static void refuse_no_frames(struct session *session, const struct parked *request)
 {
 	const struct shm_meta_header *meta = pool_meta(session->pool);
-	char owners[SHM_TEXT_BYTES];
+	char owners[SHM_TEXT_BYTES], back[SHM_TEXT_BYTES];
+	bool kept = reclaim_others_are_protected(session, request->client);
 
-	describe_owners(session, owners, sizeof owners);
-	session_refuse(session, request->conn, request->id, -ENOMEM,
-		       "no block of order %u: %l of %l frames are free, %l of them kept back, %l "
-		       "came back from reclaim%s%s%s",
-		       order_of(request), pool_nr_free(session->pool),
-		       pool_nr_frames(session->pool), pool_watermark_min(session->pool),
-		       session->reclaim.nr_returned, owners,
-		       meta->limit[0] ? "; the last commit failed: " : "", meta->limit);
+	report_owners(session, owners, sizeof owners);
+	report_write(session, back, sizeof back);
+	session_refuse(
+		session, request->conn, request->id, -ENOMEM,
+		"no block of order %u: %l of %l frames are free, %l of them kept back%s%s%s; "
+		"came back: %s%s",
+		order_of(request), pool_nr_free(session->pool), pool_nr_managed(session->pool),
+		pool_watermark_min(session->pool),
+		kept ? "; all that others hold is protected by their min" : "",
+		meta->limit[0] ? "; the last commit failed: " : "", meta->limit, back, owners);
 	shm_add(&pool_client(session->pool, request->client)->nr_oom, 1);
 	pool_count(session->pool, COUNTER_oom, 1);
+	pressure_failed(session, order_of(request));
 }
 
 static void refuse_quota(struct session *session, const struct parked *request)
@@ -174,10 +146,24 @@ static void refuse_for_good(struct session *session, const struct parked *reques
 /* --- the queue -----------------------------------------------------------------------------------
  */
 
+/* The only writer of a parked request's condition: what all of them want of reclaim follows. */
+static void set_condition(struct session *session, struct parked *request, int condition)
+{
+	uint64_t frames = UINT64_C(1) << order_of(request);
+
+	if (request->condition == POOL_NO_FRAMES)
+		session->demand -= frames;
+	request->condition = condition;
+	if (condition == POOL_NO_FRAMES)
+		session->demand += frames;
+}
+
 static void remove_parked(struct session *session, uint32_t i)
 {
 	struct parked *request = &session->parked[i];
 
+	set_condition(session, request, POOL_OK);
+	stall_leave(session, request);
 	if (request->prev == PARKED_NONE)
 		session->parked_first = request->next;
 	else
@@ -203,9 +189,12 @@ static void append(struct session *session, const struct parked *request, int co
 	uint32_t i = session->parked_free;
 	struct parked *at = &session->parked[i];
 
+	if (condition == POOL_NO_FRAMES)
+		reclaim_is_needed(session);
 	session->parked_free = at->next;
 	*at = *request;
-	at->condition = condition;
+	at->condition = POOL_OK;
+	set_condition(session, at, condition);
 	at->next = PARKED_NONE;
 	at->prev = session->parked_last;
 	if (session->parked_last == PARKED_NONE)
@@ -214,8 +203,7 @@ static void append(struct session *session, const struct parked *request, int co
 		session->parked[session->parked_last].next = i;
 	session->parked_last = i;
 	session->client[request->client].nr_parked++;
-	if (condition == POOL_NO_FRAMES)
-		session->reclaim.retry_ns = 0; /* a new need is worth a new run */
+	stall_follow(session, at);
 	if (condition == POOL_NO_COMMIT)
 		pool_count(session->pool, COUNTER_commitstall, 1);
 	if (condition == POOL_NO_FRAMES)
@@ -286,24 +274,65 @@ void park_request(struct session *session, const struct parked *request)
 		append(session, request, r);
 }
 
-/* Takes what the client's other magazines hold, once. true: the barrier is asked for. */
+/* Takes what the client's other magazines hold, once. true: more may come of it. */
 static bool steal_own(struct session *session, struct parked *request)
 {
-	if (request->stole)
+	if (request->stole_own)
 		return false;
-	request->stole = true;
-	if (pool_claim_all(session->pool, request->client, false) == 0)
-		return false;
-	session_barrier(session, STEAL_QUOTA);
-	return true;
+	if (!request->steals)
+		request->pass = pool_pass_begin(session->pool, request->client, false);
+	request->steals = true;
+	request->stole_own = !session_claim(session, &request->pass, STEAL_QUOTA);
+	return !request->stole_own;
 }
 
-/* May the request go on waiting for frames? */
+/* Frames that a client over its max has to lose for the request, and for a refill some more. */
+static uint64_t over_max(struct session *session, const struct parked *request)
+{
+	const struct shm_client *shown = pool_client(session->pool, request->client);
+	uint64_t charged = shown->nr_owned + shown->nr_shared;
+	uint64_t frames = UINT64_C(1) << order_of(request);
+
+	if (frames > shown->max)
+		return 0;
+	if (!request->is_alloc)
+		frames = bits_min(bits_max(frames, QUOTA_BATCH), shown->max);
+	return charged + frames > shown->max ? charged + frames - shown->max : 0;
+}
+
+/* Makes room below the client's max from what is its own: magazines, then its oldest purgeable
+ * frames. true: try again, now or when what is under way is done. */
+static bool make_room(struct session *session, struct parked *request)
+{
+	uint64_t before = pool_client(session->pool, request->client)->nr_shared;
+	bool again = false;
+
+	if (steal_own(session, request))
+		return true;
+	if (over_max(session, request) == 0)
+		return false;
+	if (pool_purge(session->pool, over_max(session, request), request->client, &again) ||
+	    pool_client(session->pool, request->client)->nr_shared < before)
+		again = true;
+	session->again |= again;
+	return again;
+}
+
+/* What nobody may take of a client that is below its min, it may take itself. */
+static bool may_steal_own(struct session *session, struct parked *request)
+{
+	return request->stole && pool_client(session->pool, request->client)->min > 0 &&
+	       steal_own(session, request);
+}
+
+/* Is there nobody whom waiting could bring a frame of? */
 static bool is_hopeless(const struct session *session, const struct parked *request)
 {
-	if (!request->stole || reclaim_others_could_help(session, request->client))
+	if (!request->stole || !request->purged || pool_purgeable(session->pool, CLIENT_NONE) > 0 ||
+	    reclaim_others_could_help(session, request->client))
 		return false;
-	return reclaim_self_could_help(session, request->client) || session->nr_clients == 1;
+	return reclaim_self_could_help(session, request->client) || session->nr_clients == 1 ||
+	       reclaim_others_are_protected(session, request->client);
 }
 
 static void refuse_hopeless(struct session *session, const struct parked *request)
@@ -332,11 +361,18 @@ void park_serve(struct session *session)
 			return;
 		}
 		before = request->condition;
-		request->condition = attempt_in_turn(session, request, must_wait);
-		if (request->condition == POOL_NO_FRAMES && before != POOL_NO_FRAMES)
+		set_condition(session, request, attempt_in_turn(session, request, must_wait));
+		stall_follow(session, request);
+		if (request->condition == POOL_NO_FRAMES && before != POOL_NO_FRAMES) {
 			count_stall(session, request);
-		if (request->condition == POOL_OVER_QUOTA && steal_own(session, request))
-			return;
+			session->reclaim.may_purge = true;
+		}
+		if ((request->condition == POOL_OVER_QUOTA && make_room(session, request)) ||
+		    (request->condition == POOL_NO_FRAMES && may_steal_own(session, request))) {
+			if (session->steal.purpose != STEAL_NONE)
+				return;
+			continue;
+		}
 		if (request->condition == POOL_NO_FRAMES) {
 			blocked = (order_t)bits_min(blocked, order_of(request));
 			if (!is_hopeless(session, request))
@@ -376,6 +412,12 @@ void park_stolen(struct session *session)
 		session->parked[i].stole = true;
 }
 
+void park_purged(struct session *session)
+{
+	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
+		session->parked[i].purged = true;
+}
+
 void park_drop_conn(struct session *session, uint32_t conn)
 {
 	uint32_t next;
@@ -398,12 +440,24 @@ uint64_t park_deadline(const struct session *session)
 
 uint64_t park_demand(const struct session *session)
 {
-	uint64_t frames = 0;
+	return session->demand;
+}
 
-	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
-		if (session->parked[i].condition == POOL_NO_FRAMES)
-			frames += UINT64_C(1) << order_of(&session->parked[i]);
-	return frames;
+bool park_wants_run(const struct session *session, order_t least, order_t *ret_order)
+{
+	uint64_t free = pool_nr_free(session->pool), kept = pool_watermark_min(session->pool);
+
+	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next) {
+		const struct parked *request = &session->parked[i];
+		order_t order = order_of(request);
+
+		/* The first of all who wait: the others stand behind it. */
+		if (request->condition != POOL_NO_FRAMES)
+			continue;
+		*ret_order = order;
+		return order >= least && request->stole && free >= kept + (UINT64_C(1) << order);
+	}
+	return false;
 }
 
 bool park_wants_commit(const struct session *session, order_t below, order_t *ret_order,

@@ -4,7 +4,8 @@
  * which each part can use what the one before freed: end liars, sweep the dead, commit ahead,
  * reclaim, serve those who wait. All of it is bounded; what does not fit in this step asks for
  * AGAIN. While a steal waits for its barrier the pump rests, so that nothing comes between claim
- * and settle. */
+ * and settle. A pass over many magazines takes one slice a step, and goes on when those have been
+ * served who came meanwhile. */
 #include "daemon/session/session.h"
 
 #include "daemon/session/session_private.h"
@@ -108,28 +109,47 @@ void session_barrier(struct session *session, enum steal_purpose purpose)
 	session->steal.purpose = purpose;
 }
 
+bool session_claim(struct session *session, struct pool_pass *pass, enum steal_purpose purpose)
+{
+	struct slices *slices = &session->slices;
+
+	if (pool_pass_is_done(pass))
+		return false;
+	if (slices->taken || (slices->waits != STEAL_NONE && slices->waits != purpose) ||
+	    (pass->has_begun && !slices->may_go_on)) {
+		if (slices->waits == STEAL_NONE)
+			slices->waits = purpose;
+		session->again = true;
+		return true;
+	}
+	slices->taken = true;
+	slices->waits = STEAL_NONE;
+	if (pool_claim_pass(session->pool, pass))
+		session_barrier(session, purpose);
+	else if (pool_pass_is_done(pass))
+		return false;
+	session->again |= !pool_pass_is_done(pass);
+	return true;
+}
+
+/* A barrier and what follows it belong to the step before. */
+static void slices_begin(struct session *session, const struct session_event *event)
+{
+	if (event->kind == EVENT_BARRIER)
+		return;
+	session->slices.taken = false;
+	session->slices.may_go_on = event->kind == EVENT_AGAIN;
+}
+
+/* Who waited for a slice and did not take this one wants none any more. */
+static void slices_end(struct session *session)
+{
+	if (session->slices.may_go_on && !session->slices.taken)
+		session->slices.waits = STEAL_NONE;
+}
+
 /* --- start ---------------------------------------------------------------------------------------
  */
-
-/* Upcalls in flight ended with the connection; caches of the dead go with them. What a client has
- * is counted again: a server that died may not have come to that. */
-static void take_caches_in(struct pool *pool)
-{
-	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
-		shm_store32(&pool_client(pool, id)->nr_caches, 0);
-	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
-		struct shm_cache *cache = &pool_caches(pool)[i];
-		bool is_kept = cache->state != SHM_CACHE_FREE &&
-			       pool_client_is_attached(pool, cache->client);
-		struct shm_client *client;
-
-		shm_store32(&cache->state, is_kept ? SHM_CACHE_READY : SHM_CACHE_FREE);
-		if (!is_kept)
-			continue;
-		client = pool_client(pool, cache->client);
-		shm_store32(&client->nr_caches, client->nr_caches + 1);
-	}
-}
 
 void session_init(struct session *session, struct pool *pool, const struct session_limits *limits,
 		  uint64_t seed)
@@ -141,13 +161,15 @@ void session_init(struct session *session, struct pool *pool, const struct sessi
 	session->next_upcall_id = 1;
 	park_init(session);
 	session->reclaim.admin_conn = CONN_NONE;
+	session->reclaim.cache = CACHE_ALL;
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
 		session->client[id].conn = CONN_NONE;
 		session->nr_clients += pool_client_is_attached(pool, id);
 		session->dying[id] = pool_client_is_dying(pool, id);
 		session->nr_dying += session->dying[id];
 	}
-	take_caches_in(pool);
+	shrinker_recover(pool);
+	resize_init(session);
 }
 
 bool session_is_idle(const struct session *session)
@@ -208,7 +230,16 @@ static void pump(struct session *session)
 		client_end_hostile(session);
 	pump_commits(session);
 	if (session->steal.purpose == STEAL_NONE)
-		reclaim_pump(session);
+		if (reclaim_pump(session))
+			park_serve(session);
+	if (session->steal.purpose == STEAL_NONE)
+		admin_pump(session);
+	if (session->steal.purpose == STEAL_NONE)
+		resize_pump(session);
+	if (session->steal.purpose == STEAL_NONE)
+		compact_pump(session);
+	if (session->steal.purpose == STEAL_NONE)
+		why_pump(session);
 }
 
 static void settle(struct session *session, const struct session_event *event)
@@ -230,9 +261,10 @@ static void settle(struct session *session, const struct session_event *event)
 		reclaim_settled(session, &steal, frames);
 		break;
 	case STEAL_ADMIN:
-		admin_drained(session, &steal, frames);
+		admin_drained(session, frames);
 		break;
 	case STEAL_QUOTA:
+	case STEAL_RESIZE:
 	case STEAL_NONE:
 		break;
 	}
@@ -247,6 +279,7 @@ static void tick(struct session *session)
 	if (session->now_ns < session->next_tick_ns)
 		return;
 	pool_tick(session->pool);
+	stall_tick(session);
 	session->next_tick_ns = session->now_ns + TICK_NS;
 }
 
@@ -255,6 +288,11 @@ static void committed(struct session *session, const struct session_event *event
 	struct shm_meta_header *meta = pool_meta(session->pool);
 
 	pool_commit_done(session->pool, &event->commit, event->status == 0);
+	if (event->status && event->commit.kind == POOL_COMMIT_PUNCH) {
+		session_log(session, LOG_LEVEL_WARNING, "frames could not be given back: %s",
+			    event->text ? event->text : "no reason given");
+		return;
+	}
 	if (event->status == 0 || event->status == -ECANCELED) /* it was never tried: we stop */
 		return;
 	memset(meta->limit, 0, sizeof meta->limit);
@@ -266,10 +304,7 @@ static void committed(struct session *session, const struct session_event *event
 static void set_limits(struct session *session, const struct session_limits *limits)
 {
 	session->limits = *limits;
-	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
-		if (pool_client_is_attached(session->pool, id))
-			client_set_limits(session, id,
-					  pool_client_record(session->pool, id)->max_frames);
+	limits_apply_all(session);
 }
 
 /* The next moment at which time alone changes something. */
@@ -345,10 +380,24 @@ static void take_event(struct session *session, const struct session_event *even
 	case EVENT_LIMITS:
 		set_limits(session, event->limits);
 		break;
+	case EVENT_PRESSURE:
+		pressure_reported(session, event->level);
+		break;
 	case EVENT_AGAIN:
 	case EVENT_NR_KINDS:
 		break;
 	}
+}
+
+/* The time since the step before. */
+static void account(struct session *session)
+{
+	if (!session->has_begun) {
+		stall_begin(session);
+		pressure_begin(session);
+	}
+	session->has_begun = true;
+	stall_account(session);
 }
 
 void session_step(struct session *session, const struct session_event *event,
@@ -360,8 +409,13 @@ void session_step(struct session *session, const struct session_event *event,
 	session->now_ns = event->now_ns;
 	session->real_ns = event->real_ns;
 	session->again = false;
+	slices_begin(session, event);
+	account(session);
 	take_event(session, event);
 	pump(session);
+	slices_end(session);
+	stall_met(session);
+	pressure_pump(session);
 	pool_publish(session->pool);
 	set_timer(session);
 	if (session->again)

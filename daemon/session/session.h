@@ -65,7 +65,8 @@ struct session;
 	X(BARRIER, "barrier")       /* status: 0 or -errno of membarrier() */                      \
 	X(TICK, "tick")             /* the timer of ACTION_TIMER, or just time */                  \
 	X(AGAIN, "again")                                                                          \
-	X(LIMITS, "limits") /* limits: the configuration was read again */
+	X(LIMITS, "limits")     /* limits: the configuration was read again */                     \
+	X(PRESSURE, "pressure") /* level: how short of memory the machine is, if that changed */
 enum session_event_kind {
 #define X(name, text) EVENT_##name,
 	SESSION_EVENTS(X)
@@ -73,23 +74,53 @@ enum session_event_kind {
 		EVENT_NR_KINDS
 };
 
+/* As enum pageclient_level. */
+enum session_level { LEVEL_NONE, LEVEL_LOW, LEVEL_MEDIUM, LEVEL_CRITICAL };
+
+#define SESSION_UNIT_BYTES 64u /* a longer name of a systemd unit is none */
+
 struct session_peer { /* of SO_PEERCRED and /proc/PID/stat, read again after the pidfd was open */
 	uint32_t pid;
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t pid_start;
+	char unit[SESSION_UNIT_BYTES]; /* of the system's services, by /proc/PID/cgroup; "": none */
 };
+
+/* A [client MATCH] section: of the clients that fit all of its criteria. */
+enum { /* limits_rule.criteria */
+       RULE_UID = 1u << 0,
+       RULE_GID = 1u << 1,
+       RULE_UNIT = 1u << 2,
+       RULE_NAME = 1u << 3,
+};
+struct limits_rule {
+	uint32_t criteria;
+	uint32_t uid, gid;
+	char unit[SESSION_UNIT_BYTES];
+	char name[SHM_NAME_BYTES]; /* with * and ? */
+	uint32_t given;            /* bit SHM_SET_*: the section has that key */
+	uint32_t weight;
+	uint64_t min, low, high, max; /* frames; high and max 0: none */
+	char zone[SHM_NAME_BYTES];    /* requests start from there */
+	char match[SHM_NAME_BYTES];   /* as people are told of it */
+};
+#define SESSION_MAX_RULES 32u /* [client] sections; lower refuses large installations */
 
 /* What the configuration says and SIGHUP may change. */
 struct session_limits {
-	uint32_t connections;        /* of one uid; 0: SESSION_MAX_CONNECTIONS */
+	uint32_t connections;        /* of one uid; 0: as many as quota.h gives it */
 	uint32_t handshakes;         /* connections without a finished Hello */
 	uint64_t handshake_ns;       /* a connection that has not said Hello by then is closed */
 	uint64_t client_max_frames;  /* quota of a client; 0: none */
 	uint64_t shrink_deadline_ns; /* of one upcall */
 	uint64_t breaker_ns; /* first pause after three missed deadlines; doubles, at most 60 s */
 	uint64_t alloc_timeout_max_ns; /* bound on what a client may ask for */
-	uint32_t admin_uid;            /* beside root, who may Reclaim, Drain and Check */
+	uint64_t give_back_ns; /* under machine pressure what was free for so long is punched; 0:
+				  never */
+	uint32_t admin_uid;    /* beside root, who may Reclaim, Drain, Set and Check */
+	uint32_t nr_rules;     /* in the order of the files: the later ones win */
+	struct limits_rule rule[SESSION_MAX_RULES];
 };
 
 struct session_event {
@@ -114,6 +145,7 @@ struct session_event {
 	uint64_t token[2]; /* PREPARED: random */
 	struct pool_commit commit;
 	const struct session_limits *limits;
+	uint32_t level; /* PRESSURE: enum session_level */
 };
 
 #define SESSION_ACTIONS(X)                                                                         \
@@ -197,6 +229,11 @@ size_t session_bytes(void);
 
 /* True if nothing is under way that a stop would cut short: no sweep, no claim, no commit. */
 bool session_is_idle(const struct session *session);
+
+/* PSI of the segment: the total of kind up to now_ns, which is not before the last step; and
+ * whether it grows. For the shell's triggers, between two steps. */
+uint64_t session_stalled_ns(const struct session *session, enum shm_psi_kind kind, uint64_t now_ns);
+bool session_is_stalled(const struct session *session);
 
 const char *session_event_name(enum session_event_kind kind);
 const char *session_action_name(enum session_action_kind kind);

@@ -13,7 +13,8 @@
  * cannot be told from another one, -errno. pid_start is 0 where /proc does not show the process. */
 int peer_open(int fd, struct session_peer *ret_peer, int *ret_pidfd);
 
-/* The process pid if it is still the one that started at pid_start; -ESRCH if it is not. */
+/* The process pid if it is still the one that started at pid_start. -ESRCH if it is not, and only
+ * then; -errno if that cannot be told now. */
 int peer_find(uint32_t pid, uint64_t pid_start, int *ret_pidfd);
 
 #endif

@@ -51,7 +51,8 @@ void wire_end(struct wire *wire, uint32_t conn);
  * now on UPCALL_DONE, EVENTS_CLOSED and DIED name client. What is no message of ours on the event
  * socket closes it. */
 int wire_client_open(struct wire *wire, uint32_t conn, client_id client, int *ret_peer_fd);
-/* Watches the process of a client that has no connection: DIED follows. -ESRCH: it is gone. */
+/* Watches the process of a client that has no connection: DIED follows. -ESRCH: it is gone; -errno:
+ * it may live. */
 int wire_client_watch(struct wire *wire, client_id client, uint32_t pid, uint64_t pid_start);
 void wire_upcall(struct wire *wire, client_id client, const struct message *message);
 void wire_client_close(struct wire *wire, client_id client);

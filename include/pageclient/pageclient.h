@@ -124,7 +124,9 @@ struct pageclient_status {
 	uint32_t client_id;                     /* as pagectl shows it and pageclient_transfer() takes it; 0: PRIVATE */
 	uint32_t page_size;                     /* bytes */
 	uint32_t daemon_version;                /* as PAGECLIENT_VERSION; 0: PRIVATE */
-	uint64_t nr_owned, nr_magazine, nr_shared, nr_purgeable, nr_purged;     /* frames; nr_magazine is the part of nr_owned in magazines when last looked; the last two are 0 in this version */
+	/* Frames. nr_magazine is the part of nr_owned that lay in magazines when last looked; nr_purgeable are slots that
+	 * have a frame; nr_purged counts the frames purged so far. */
+	uint64_t nr_owned, nr_magazine, nr_shared, nr_purgeable, nr_purged;
 	uint64_t min, low, high, max;           /* frames */
 	uint64_t nr_bad_free;                   /* double and foreign frees the daemon refused */
 };
@@ -197,14 +199,58 @@ void  pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, v
 uint32_t pageclient_pfn(const pageclient *client, const void *frame);       /* UINT32_MAX: not in the segment */
 void *pageclient_frame(const pageclient *client, uint32_t pfn);             /* NULL: out of range */
 
-/* --- purgeable frames: not in this version; all give EOPNOTSUPP --- */
+/* --- purgeable frames ---
+ *
+ * A frame whose content can be rebuilt is put into a slot. While somebody pins the slot it stays; when nobody does, the
+ * daemon may take the frame without asking, oldest first over all clients. A pin says whether the content is still there:
+ *
+ *   void *frame = pageclient_pin(client, slot);
+ *   if (!frame && errno == ENODATA) {                            purged: build it again
+ *           frame = pageclient_alloc(client, 0, PAGECLIENT_RECLAIMABLE);
+ *           rebuild(frame);
+ *           if (pageclient_purgeable_rearm(client, slot, frame) == -EEXIST)
+ *                   ...                                          another thread did: free ours, pin again
+ *   }
+ *   use(frame);
+ *   pageclient_unpin(client, slot);                              stamped with the time of its last use
+ *
+ * Any thread may make any of these calls. Pin and unpin are one compare-exchange each: some nanoseconds, no lock, no system
+ * call, whether the daemon is there or not. A slot stands for the process's ownership of a block of any order, or for its one
+ * reference of a shared one, which nothing else may use while it is in there (-EBUSY of share, import, put). PRIVATE: the
+ * same calls, and nothing is ever purged. */
 
+/* A block of this process gets a slot, which is pinned once; its frame is not to be freed or put but by the calls below.
+ * Some ns; every so often, as the table doubles, one request. Memory: 8 bytes a slot of the daemon, 16 of the process.
+ *   -EINVAL not the start of a block of this process     -ENOSPC  max_purgeable slots are in use, or as many as the client
+ *   -EBUSY  a shared frame that it holds twice                     may have frames: drop some */
 int   pageclient_purgeable_new(pageclient *client, void *frame, pageclient_slot *ret_slot);     /* pinned once by the caller */
+
+/* The frame of a slot, which stays until unpin; pins nest, up to 253. NULL with errno:
+ *   ENODATA   it was purged: rearm, or drop           ESTALE     this slot ended
+ *   EOVERFLOW pinned 253 times                         ENOTCONN   LOST: all frames are gone */
 void *pageclient_pin(pageclient *client, pageclient_slot slot);             /* NULL: ENODATA purged; ESTALE not this slot any more; EOVERFLOW; EOWNERDEAD */
+
+/* Ends one pin. A slot that is stale or not pinned is left alone: that is a bug of the program. */
 void  pageclient_unpin(pageclient *client, pageclient_slot slot);
+
+/* A purged slot gets another block of this process, with its content rebuilt, pinned once. The time since the pin that found
+ * it purged is taken for what the rebuild cost.
+ *   -EEXIST another thread was first: the block is still the caller's   -ESTALE   -EINVAL, -EBUSY as new
+ *   -EAGAIN the daemon stopped or died while it purged the slot: try again when it goes on */
 int   pageclient_purgeable_rearm(pageclient *client, pageclient_slot slot, void *frame);        /* 0: frame is its content, pinned once; -EEXIST: another thread was first, frame is still yours */
+
+/* The slot ends, and its block is an ordinary one of the process again. The caller's has to be the only pin.
+ *   -EBUSY others pin it, or nobody does               -ENODATA purged   -ESTALE */
 int   pageclient_purgeable_take(pageclient *client, pageclient_slot slot, void **ret_frame);    /* the caller's is the only pin: slot ends, frame is owned; -EBUSY */
+
+/* The slot ends, and its block, if it was not purged, is freed or put.
+ *   -EBUSY it is pinned                                -EAGAIN as rearm    -ESTALE */
 int   pageclient_purgeable_drop(pageclient *client, pageclient_slot slot);  /* not pinned by the caller: slot ends, frame (if any) is freed; -EBUSY while others pin it */
+
+/* Declares what rebuilding costs, in nanoseconds per frame of this client's slots; 0: unknown. The daemon corrects it by what
+ * it sees: how long rebuilds took and how soon purged slots were wanted again. What is cheap goes first, across processes.
+ * Who has content of very different cost opens a client for each. No request. -ENOTCONN as above. */
+int   pageclient_purgeable_cost(pageclient *client, uint64_t rebuild_ns);
 
 /* --- caches --- */
 

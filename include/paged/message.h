@@ -60,7 +60,8 @@ enum message_kind {
 
 enum {                            /* hello.flags */
        HELLO_OBSERVER = 1u << 0,  /* META read-only and nothing else; no client id. May send Status,
-				     Reclaim, Drain, Check */
+				     and, if the administrator's, Reclaim, Drain, Check, Set, Why
+				   */
        HELLO_READ_ONLY = 1u << 1, /* DATA read-only: may import and put, not allocate */
 };
 
@@ -224,7 +225,7 @@ struct message_reply {
 	uint64_t result; /* Alloc: pfn << 32 | gen. Share: handle. Import: pfn << 32 | order */
 	uint64_t nr_owned, nr_shared, nr_bad_free, nr_magazine; /* Status */
 	uint64_t min, low, high, max;                           /* Status */
-	uint64_t nr_purgeable, nr_purged;                       /* Status */
+	uint64_t nr_purged;                                     /* Status */
 	uint32_t level;                                         /* Status, Hello */
 };
 

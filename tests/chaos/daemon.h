@@ -24,6 +24,9 @@ bool daemon_make(struct daemon *daemon, const char *paged, const char *pagectl);
 bool daemon_start(struct daemon *daemon);
 /* The server at this moment; 0: there is none. */
 pid_t daemon_server(const struct daemon *daemon);
+/* How long that server has waited for a processor so far, runnable all the while; 0: nobody knows.
+ */
+uint64_t daemon_waited_ns(pid_t server);
 /* Waits until it listens. False: not in time. */
 bool daemon_listens(const struct daemon *daemon);
 

@@ -114,8 +114,9 @@ bool report_end(struct run *run)
 	print_counts(run->board);
 	print_times(run, RESTART_SERVER, "server");
 	print_times(run, RESTART_SUPERVISOR, "supervisor");
-	(void)printf("for comparison, main waited for a processor up to %.1f ms\n",
-		     (double)tally->late_ns / 1e6);
+	(void)printf("for comparison, main waited for a processor up to %.1f ms, and a server from "
+		     "its start to its first answer up to %.1f ms\n",
+		     (double)tally->late_ns / 1e6, (double)tally->server_late_ns / 1e6);
 	(void)printf("%u supervisor kills, %u stops, %u looks at rest, %u servers that died by "
 		     "themselves, %llu errors of honest clients, %u failures%s\n",
 		     tally->supervisor_kills, tally->stops, tally->rests, tally->own_deaths,

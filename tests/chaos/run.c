@@ -13,6 +13,7 @@
 #define MS UINT64_C(1000000)
 #define PROGRESS_MS 10000u
 #define COMMIT_MS 20u
+#define LOOK_MS 5u /* between two looks whether the daemon is back */
 
 /* Each event has its own random numbers: one that is late does not change the others. */
 enum event {
@@ -54,6 +55,26 @@ static void reap_supervisor(struct run *run)
 		start_supervisor(run);
 }
 
+/* Did the daemon answer a call that began after its last restart? */
+static bool daemon_is_back(const struct run *run)
+{
+	/* relaxed; it only grows */
+	return __atomic_load_n(&run->board->answered_ns, __ATOMIC_RELAXED) > run->board->restart_ns;
+}
+
+/* Once for each restart. A little later than the answer, so rather too much than too little. */
+static void note_server_late(struct run *run)
+{
+	uint64_t waited;
+
+	if (run->seen_back == run->board->restarts || !daemon_is_back(run))
+		return;
+	run->seen_back = run->board->restarts;
+	waited = daemon_waited_ns(daemon_server(&run->daemon));
+	if (waited > run->tally.server_late_ns)
+		run->tally.server_late_ns = waited;
+}
+
 void run_attend(struct run *run, uint32_t ms)
 {
 	struct pollfd pollfd = {.fd = run->signal_fd, .events = POLLIN};
@@ -66,6 +87,7 @@ void run_attend(struct run *run, uint32_t ms)
 	now = chaos_now_ns();
 	if (now > due && now - due > run->tally.late_ns)
 		run->tally.late_ns = now - due;
+	note_server_late(run);
 	cast_reap(&run->cast);
 	reap_supervisor(run);
 }
@@ -80,13 +102,6 @@ static void note_restart(struct run *run, enum restart kind)
 	board->restart_ns = chaos_now_ns();
 	/* release; pairs with the acquires in probe.c */
 	(void)__atomic_add_fetch(&board->restarts, 1, __ATOMIC_RELEASE);
-}
-
-/* Did the daemon answer a call that began after its last restart? */
-static bool daemon_is_back(const struct run *run)
-{
-	/* relaxed; it only grows */
-	return __atomic_load_n(&run->board->answered_ns, __ATOMIC_RELAXED) > run->board->restart_ns;
 }
 
 /* Every other time in the middle of a commit, or just behind it, before the answer goes: moments
@@ -244,6 +259,8 @@ void run_schedule(struct run *run)
 		for (uint32_t i = 0; i < EVENT_COUNT; i++)
 			next = schedule.at_ns[i] < next ? schedule.at_ns[i] : next;
 		now = chaos_now_ns();
+		if (run->seen_back != run->board->restarts && next > now + LOOK_MS * MS)
+			next = now + LOOK_MS * MS;
 		run_attend(run, next > now ? (uint32_t)((next - now + MS - 1) / MS) : 0);
 		now = chaos_now_ns();
 		for (uint32_t i = 0; i < EVENT_COUNT && !run->fatal; i++)

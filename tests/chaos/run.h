@@ -32,8 +32,9 @@ struct tally {
 	uint32_t failures;   /* of the run itself: no rest, check broken, segment replaced ... */
 	uint64_t lost;
 	uint64_t doubled;
-	uint64_t claimed; /* at the last rest */
-	uint64_t late_ns; /* the longest that main itself waited for a processor */
+	uint64_t claimed;        /* at the last rest */
+	uint64_t late_ns;        /* the longest that main itself waited for a processor */
+	uint64_t server_late_ns; /* and that a server did from its start to its first answer */
 };
 
 struct run {
@@ -44,6 +45,7 @@ struct run {
 	struct cast cast;
 	struct tally tally;
 	uint64_t begun_ns;
+	uint32_t seen_back; /* the last restart after which the daemon was seen to answer */
 	int signal_fd;
 	bool interrupted;
 	bool fatal; /* to go on would show nothing more */

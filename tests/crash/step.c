@@ -50,6 +50,20 @@ static void finish(pid_t pid)
 	(void)waitpid(pid, NULL, 0);
 }
 
+bool step_watch(struct world *w, void (*op)(struct world *w), bool (*look)(void *arg), void *arg)
+{
+	pid_t pid = start(w, op);
+	int signal;
+
+	if (!step_wait(pid, &signal))
+		return false;
+	while (ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && step_wait(pid, &signal) &&
+	       signal == SIGTRAP && look(arg))
+		;
+	finish(pid);
+	return true;
+}
+
 /* Memory and ownership after an undisturbed run, which is undone. */
 static bool find_after(struct run *run, void (*op)(struct world *w))
 {

@@ -18,6 +18,10 @@ enum step_kind {
 	STEP_GRADUAL, /* each frame for itself */
 };
 
+/* Runs op(w) in a child and calls look(arg) after each instruction, until that returns false.
+ * Memory stays as the child left it. false: ptrace is not permitted here. */
+bool step_watch(struct world *w, void (*op)(struct world *w), bool (*look)(void *arg), void *arg);
+
 struct step_result {
 	uint64_t instructions; /* stopped at */
 	uint64_t recoveries;   /* after those that changed memory */

@@ -10,6 +10,7 @@
  * library's (client/magazine.c). Here the slow paths give up at once. */
 #include "client/client_private.h"
 #include "tests/crash/step.h"
+#include "tests/support/claim_all.h"
 
 #include <CUnit/CUnit.h>
 #include <signal.h>
@@ -157,7 +158,7 @@ static bool stop_after(struct script *s, void (*op)(struct script *s), uint64_t 
 
 static void steal_all(struct world *w)
 {
-	if (pool_claim_all(w->pool, CLIENT_NONE, false))
+	if (claim_all(w->pool, CLIENT_NONE, false))
 		(void)pool_settle(w->pool);
 	CU_ASSERT_EQUAL(pool_next_hostile(w->pool), CLIENT_NONE);
 }

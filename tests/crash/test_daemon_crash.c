@@ -5,6 +5,7 @@
  * (pool_check), ownership is that of before or of after, and what lies in a magazine is its
  * client's, once. */
 #include "tests/crash/step.h"
+#include "tests/support/claim_all.h"
 
 #include <CUnit/CUnit.h>
 
@@ -53,7 +54,7 @@ static void op_refill_order_1(struct world *w)
 
 static void op_steal(struct world *w)
 {
-	CU_ASSERT(pool_claim_all(w->pool, CLIENT_NONE, false) > 0);
+	CU_ASSERT(claim_all(w->pool, CLIENT_NONE, false) > 0);
 	CU_ASSERT(pool_settle(w->pool) > 0);
 }
 
@@ -65,7 +66,7 @@ static void op_steal_part(struct world *w)
 
 static void op_unclaim(struct world *w)
 {
-	CU_ASSERT(pool_claim_all(w->pool, CLIENT_NONE, false) > 0);
+	CU_ASSERT(claim_all(w->pool, CLIENT_NONE, false) > 0);
 	pool_unclaim(w->pool);
 }
 
@@ -108,6 +109,31 @@ static void op_put_last(struct world *w)
 {
 	CU_ASSERT_EQUAL(
 		pool_put(w->pool, 1, (pfn_t)(w->pool->edges[0].frame >> 32), 0, ++w->seq[1]), 0);
+}
+
+static void op_purge(struct world *w)
+{
+	bool again;
+
+	CU_ASSERT(pool_purge(w->pool, 1, CLIENT_NONE, &again) > 0);
+}
+
+static void op_purge_edge(struct world *w)
+{
+	bool again;
+
+	CU_ASSERT_EQUAL(pool_purge(w->pool, 1, CLIENT_NONE, &again), 0);
+}
+
+static void op_purge_all(struct world *w)
+{
+	uint64_t got = 0;
+	bool again;
+
+	do
+		got += pool_purge(w->pool, 1000, CLIENT_NONE, &again);
+	while (again);
+	CU_ASSERT(got > 1);
 }
 
 static void alloc_and_free_survive_a_kill_at_every_instruction(void)
@@ -194,6 +220,28 @@ static void a_death_survives_a_kill_at_every_instruction(void)
 	world_close(&w);
 }
 
+static void purges_survive_a_kill_at_every_instruction(void)
+{
+	struct world w;
+
+	world_open(&w, 64);
+	world_arm(&w, 1, 0, 0);
+	step_check(&w, "purge of a frame, with merges", op_purge, STEP_ATOMIC);
+	world_arm(&w, 1, 1, 2);
+	step_check(&w, "purge of order 2", op_purge, STEP_ATOMIC);
+	world_arm(&w, 1, 2, 1);
+	w.shared = (pfn_t)(*world_entry(&w, 1, 2) >> 32);
+	op_share(&w);
+	op_import(&w);
+	step_check(&w, "purge of one of two edges", op_purge_edge, STEP_ATOMIC);
+	*world_entry(&w, 2, 2) = (uint64_t)w.shared << 32;
+	step_check(&w, "purge of the last edge", op_purge, STEP_ATOMIC);
+	for (uint32_t i = 3; i < 8; i++)
+		world_arm(&w, 1 + i % 2, i, 0);
+	step_check(&w, "purge of all, two clients", op_purge_all, STEP_GRADUAL);
+	world_close(&w);
+}
+
 CU_TestInfo test_daemon_crash[] = {
 	{"alloc_and_free_survive_a_kill_at_every_instruction",
 	 alloc_and_free_survive_a_kill_at_every_instruction},
@@ -204,6 +252,7 @@ CU_TestInfo test_daemon_crash[] = {
 	{"a_steal_in_chunks_survives_a_kill_at_every_instruction",
 	 a_steal_in_chunks_survives_a_kill_at_every_instruction},
 	{"shares_survive_a_kill_at_every_instruction", shares_survive_a_kill_at_every_instruction},
+	{"purges_survive_a_kill_at_every_instruction", purges_survive_a_kill_at_every_instruction},
 	{"a_death_survives_a_kill_at_every_instruction",
 	 a_death_survives_a_kill_at_every_instruction},
 	CU_TEST_INFO_NULL,

@@ -4,6 +4,7 @@
  * A million instructions, most of them over empty tables: a suite of its own, outside of the quick
  * ones. */
 #include "tests/crash/step.h"
+#include "tests/support/claim_all.h"
 
 #include <CUnit/CUnit.h>
 
@@ -33,7 +34,7 @@ static void a_recovery_survives_a_kill_at_every_instruction(void)
 	CU_ASSERT_EQUAL(pool_alloc(w.pool, 1, 1, MIGRATE_UNMOVABLE, 0, 1, &result), 0);
 	CU_ASSERT_EQUAL(pool_share(w.pool, 1, (pfn_t)(result >> 32), 0, 0, 2, &handle), 0);
 	/* The server before died in the middle of a claim. */
-	CU_ASSERT(pool_claim_all(w.pool, CLIENT_NONE, false) > 0);
+	CU_ASSERT(claim_all(w.pool, CLIENT_NONE, false) > 0);
 	step_check(&w, "recovery", op_recover, STEP_GRADUAL);
 	CU_ASSERT_EQUAL(pool_nr_claims(w.pool), 0);
 	world_close(&w);

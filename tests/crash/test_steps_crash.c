@@ -1,23 +1,20 @@
-/* tests/crash/test_steps_crash.c - the compiled grant and steal store in the order that the model
- * checks.
+/* tests/crash/test_steps_crash.c - the compiled grant, steal and purge store in the order that the
+ * models check.
  *
- * tests/model/magazine_steps.def lists the steps; here the daemon's code runs one instruction at a
- * time, and every store to a slot, the journal, a word, top or saved_top is named. Code that
+ * tests/model/magazine_steps.def and purge_steps.def list the steps; here the daemon's code runs
+ * one instruction at a time, and every store to a slot, the journal, a word, top, saved_top or an
+ * entry of the purge table is named. Code that
  * changes its order without the model changing too fails here. */
 #include "daemon/core/magazine.h"
 #include "tests/crash/step.h"
+#include "tests/support/claim_all.h"
 
 #include <CUnit/CUnit.h>
-#include <signal.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ptrace.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #define STEPS_MAX 64u
 
-enum place { NOWHERE, IN_SLOTS, IN_ITEMS, IN_N, IN_WORDS, IN_TOP, IN_SAVED };
+enum place { NOWHERE, IN_SLOTS, IN_ITEMS, IN_N, IN_WORDS, IN_TOP, IN_SAVED, IN_ENTRY };
 
 /* Where each step of the list stores. */
 #define PLACE_GRANT_SLOTS IN_SLOTS
@@ -34,8 +31,11 @@ enum place { NOWHERE, IN_SLOTS, IN_ITEMS, IN_N, IN_WORDS, IN_TOP, IN_SAVED };
 #define PLACE_STEAL_RETREAT IN_TOP
 #define PLACE_STEAL_UNSAVED IN_SAVED
 #define PLACE_STEAL_DONE IN_N
+#define PLACE_PURGE_BEGIN IN_ENTRY
+#define PLACE_PURGE_WORD IN_WORDS
+#define PLACE_PURGE_FINISH IN_ENTRY
 
-enum operation { GRANT, STEAL };
+enum operation { GRANT, STEAL, PURGE };
 
 static const struct {
 	enum operation operation;
@@ -43,14 +43,15 @@ static const struct {
 } listed[] = {
 #define X(operation, step, what) {operation, PLACE_##operation##_##step},
 #include "tests/model/magazine_steps.def"
+#include "tests/model/purge_steps.def"
 #undef X
 };
 
-/* The words that the steps store to, of the hot magazine of client 1. */
+/* The words that the steps store to, of the hot magazine and the first slot of client 1. */
 struct words {
 	uint32_t slot[64];
 	struct shm_journal_item item[80];
-	uint64_t n, word[64], top, saved;
+	uint64_t n, word[64], top, saved, entry;
 };
 
 static void look(const struct world *w, struct words *words)
@@ -66,6 +67,7 @@ static void look(const struct world *w, struct words *words)
 	words->n = w->pool->journal->n;
 	words->top = magazine.head->top;
 	words->saved = *pool_saved_top(w->pool, 1, 0, MAGAZINE_HOT);
+	words->entry = *world_entry(w, 1, 0);
 }
 
 static enum place changed(const struct words *a, const struct words *b)
@@ -80,58 +82,50 @@ static enum place changed(const struct words *a, const struct words *b)
 		return IN_N;
 	if (a->top != b->top)
 		return IN_TOP;
-	return a->saved != b->saved ? IN_SAVED : NOWHERE;
+	if (a->saved != b->saved)
+		return IN_SAVED;
+	return a->entry != b->entry ? IN_ENTRY : NOWHERE;
 }
 
-/* Names the stores of op in their order, a row in one place once, up to the second store of n.
- * Returns how many, or 0 if ptrace is not permitted. */
-static uint32_t watch(struct world *w, void (*op)(struct world *w), enum place seen[STEPS_MAX])
+/* The stores of an operation in their order, a row in one place once, up to the second store of n,
+ * or of the entry. */
+struct watch {
+	const struct world *w;
+	struct words before;
+	enum place seen[STEPS_MAX];
+	uint32_t n, stores_of_last;
+};
+
+static bool watch(void *arg)
 {
-	struct words before, after;
-	uint32_t n = 0, stores_of_n = 0;
-	int signal = 0;
-	pid_t pid = fork();
+	struct watch *watched = arg;
+	struct words after;
+	enum place place;
 
-	if (pid == 0) {
-		if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
-			_exit(77);
-		(void)raise(SIGSTOP);
-		op(w);
-		(void)raise(SIGSTOP);
-		_exit(0);
-	}
-	if (!step_wait(pid, &signal))
-		return 0;
-	look(w, &before);
-	while (stores_of_n < 2 && n < STEPS_MAX &&
-	       ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0 && step_wait(pid, &signal) &&
-	       signal == SIGTRAP) {
-		enum place place;
-
-		look(w, &after);
-		place = changed(&before, &after);
-		before = after;
-		stores_of_n += place == IN_N;
-		if (place != NOWHERE && (n == 0 || seen[n - 1] != place))
-			seen[n++] = place;
-	}
-	(void)kill(pid, SIGKILL);
-	(void)waitpid(pid, NULL, 0);
-	return n;
+	look(watched->w, &after);
+	place = changed(&watched->before, &after);
+	watched->before = after;
+	watched->stores_of_last += place == IN_N || place == IN_ENTRY;
+	if (place != NOWHERE && (watched->n == 0 || watched->seen[watched->n - 1] != place))
+		watched->seen[watched->n++] = place;
+	return watched->stores_of_last < 2 && watched->n < STEPS_MAX;
 }
 
 static void check_order(struct world *w, void (*op)(struct world *w), enum operation operation)
 {
-	enum place seen[STEPS_MAX];
-	uint32_t n = watch(w, op, seen), at = 0;
+	struct watch watched = {.w = w};
+	uint32_t at = 0;
 
-	for (size_t i = 0; i < sizeof listed / sizeof *listed && n; i++) {
+	look(w, &watched.before);
+	if (!step_watch(w, op, watch, &watched))
+		return;
+	for (size_t i = 0; i < sizeof listed / sizeof *listed; i++) {
 		if (listed[i].operation != operation)
 			continue;
-		CU_ASSERT(at < n && seen[at] == listed[i].place);
+		CU_ASSERT(at < watched.n && watched.seen[at] == listed[i].place);
 		at++;
 	}
-	CU_ASSERT_EQUAL(at, n);
+	CU_ASSERT_EQUAL(at, watched.n);
 }
 
 static void op_grant(struct world *w)
@@ -143,7 +137,7 @@ static void op_grant(struct world *w)
 
 static void op_steal(struct world *w)
 {
-	(void)pool_claim_all(w->pool, 1, false);
+	(void)claim_all(w->pool, 1, false);
 	(void)pool_settle(w->pool);
 }
 
@@ -173,8 +167,26 @@ static void grant_and_steal_store_in_the_order_of_the_model(void)
 	world_close(&w);
 }
 
+static void op_purge(struct world *w)
+{
+	bool again;
+
+	(void)pool_purge(w->pool, 1, CLIENT_NONE, &again);
+}
+
+static void a_purge_stores_in_the_order_of_the_model(void)
+{
+	struct world w;
+
+	world_open(&w, 64);
+	world_arm(&w, 1, 0, 0);
+	check_order(&w, op_purge, PURGE);
+	world_close(&w);
+}
+
 CU_TestInfo test_steps_crash[] = {
 	{"grant_and_steal_store_in_the_order_of_the_model",
 	 grant_and_steal_store_in_the_order_of_the_model},
+	{"a_purge_stores_in_the_order_of_the_model", a_purge_stores_in_the_order_of_the_model},
 	CU_TEST_INFO_NULL,
 };

@@ -3,6 +3,7 @@
 
 #include "daemon/core/magazine.h"
 #include "paged/bits.h"
+#include "shm/purge.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,7 +29,8 @@ static void add_client(struct world *w, uint32_t n)
 	if (pool_client_reserve(w->pool, &id) || id != n)
 		abort();
 	pool_client_attach(w->pool, id, &options, w->ctl[n], 0, 0, token);
-	if (pool_pcp_create(w->pool, id, 0))
+	if (pool_pcp_create(w->pool, id, 0) ||
+	    pool_purge_table(w->pool, id, WORLD_SLOTS, &(uint32_t){0}))
 		abort();
 }
 
@@ -80,14 +82,31 @@ void world_close(struct world *w)
 /* --- photographs ---------------------------------------------------------------------------------
  */
 
+enum part { IN_META, IN_STATE, IN_CTL_1, IN_CTL_2 };
+
 struct range {
-	bool in_state;
+	enum part part;
 	uint64_t offset, bytes;
 };
 
-#define RANGES 10u
+#define RANGES 12u
 #define PHOTO_JOURNAL_BYTES 16384u /* 1022 items: more than any scenario writes */
 #define PHOTO_EDGES 64u
+#define PHOTO_TABLE_BYTES (WORLD_SLOTS * sizeof(uint64_t))
+
+static char *part_of(const struct world *w, enum part part)
+{
+	switch (part) {
+	case IN_META:
+		return w->meta;
+	case IN_STATE:
+		return w->state;
+	case IN_CTL_1:
+	case IN_CTL_2:
+		break;
+	}
+	return w->ctl[part - IN_CTL_1 + 1];
+}
 
 /* What the scenarios can write: a full copy would be 60 MiB for each instruction. */
 static void list_ranges(const struct world *w, struct range ranges[RANGES])
@@ -95,16 +114,18 @@ static void list_ranges(const struct world *w, struct range ranges[RANGES])
 	const struct shm_meta_header *meta = (const void *)w->meta;
 	const struct shm_state_header *state = (const void *)w->state;
 	const struct range all[RANGES] = {
-		{false, 0, sizeof *meta},
-		{false, meta->zones_offset, sizeof(struct shm_zone)},
-		{false, meta->counters_offset, COUNTER_COUNT * sizeof(uint64_t)},
-		{false, meta->clients_offset, WORLD_CLIENTS * sizeof(struct shm_client)},
-		{false, meta->pageblocks_offset, WORLD_FRAMES_MAX / PAGEBLOCK_FRAMES},
-		{false, meta->heads_offset, WORLD_CLIENTS * SHM_CLIENT_HEADS_BYTES},
-		{false, meta->map_offset, meta->nr_frames * sizeof(struct shm_page)},
-		{true, 0, state->journal_offset + PHOTO_JOURNAL_BYTES},
-		{true, state->edges_offset, PHOTO_EDGES * sizeof(struct shm_edge)},
-		{true, state->clients_offset, WORLD_CLIENTS * sizeof(struct shm_state_client)},
+		{IN_META, 0, sizeof *meta},
+		{IN_META, meta->zones_offset, sizeof(struct shm_zone)},
+		{IN_META, meta->counters_offset, COUNTER_COUNT * sizeof(uint64_t)},
+		{IN_META, meta->clients_offset, WORLD_CLIENTS * sizeof(struct shm_client)},
+		{IN_META, meta->pageblocks_offset, WORLD_FRAMES_MAX / PAGEBLOCK_FRAMES},
+		{IN_META, meta->heads_offset, WORLD_CLIENTS * SHM_CLIENT_HEADS_BYTES},
+		{IN_META, meta->map_offset, meta->nr_frames * sizeof(struct shm_page)},
+		{IN_STATE, 0, state->journal_offset + PHOTO_JOURNAL_BYTES},
+		{IN_STATE, state->edges_offset, PHOTO_EDGES * sizeof(struct shm_edge)},
+		{IN_STATE, state->clients_offset, WORLD_CLIENTS * sizeof(struct shm_state_client)},
+		{IN_CTL_1, shm_ctl_table_offset(1), PHOTO_TABLE_BYTES},
+		{IN_CTL_2, shm_ctl_table_offset(1), PHOTO_TABLE_BYTES},
 	};
 
 	memcpy(ranges, all, sizeof all);
@@ -138,23 +159,31 @@ void photo_take(const struct world *w, struct photo *photo)
 
 	list_ranges(w, ranges);
 	for (uint32_t i = 0; i < RANGES; at += ranges[i++].bytes)
-		memcpy(at, (ranges[i].in_state ? w->state : w->meta) + ranges[i].offset,
-		       ranges[i].bytes);
+		memcpy(at, part_of(w, ranges[i].part) + ranges[i].offset, ranges[i].bytes);
 }
 
-static void write_to(const struct world *w, const struct photo *photo, char *meta, char *state)
+void photo_restore(struct world *w, const struct photo *photo)
 {
 	struct range ranges[RANGES];
 	const char *at = photo->data;
 
 	list_ranges(w, ranges);
 	for (uint32_t i = 0; i < RANGES; at += ranges[i++].bytes)
-		memcpy((ranges[i].in_state ? state : meta) + ranges[i].offset, at, ranges[i].bytes);
+		memcpy(part_of(w, ranges[i].part) + ranges[i].offset, at, ranges[i].bytes);
 }
 
-void photo_restore(struct world *w, const struct photo *photo)
+/* Into the copies of META and STATE. */
+static void write_copy(const struct world *w, const struct photo *photo)
 {
-	write_to(w, photo, w->meta, w->state);
+	struct range ranges[RANGES];
+	const char *at = photo->data;
+
+	list_ranges(w, ranges);
+	for (uint32_t i = 0; i < RANGES; at += ranges[i++].bytes)
+		if (ranges[i].part <= IN_STATE)
+			memcpy((ranges[i].part == IN_STATE ? w->copy_state : w->copy_meta) +
+				       ranges[i].offset,
+			       at, ranges[i].bytes);
 }
 
 bool photo_differs(const struct world *w, const struct photo *photo)
@@ -164,8 +193,7 @@ bool photo_differs(const struct world *w, const struct photo *photo)
 
 	list_ranges(w, ranges);
 	for (uint32_t i = 0; i < RANGES; at += ranges[i++].bytes)
-		if (memcmp(at, (ranges[i].in_state ? w->state : w->meta) + ranges[i].offset,
-			   ranges[i].bytes))
+		if (memcmp(at, part_of(w, ranges[i].part) + ranges[i].offset, ranges[i].bytes))
 			return true;
 	return false;
 }
@@ -187,16 +215,33 @@ void world_ownership(const struct world *w, const char *meta, uint64_t owned[WOR
 	}
 }
 
-const char *world_recover(struct world *w, char *text, uint32_t text_bytes)
+/* No purge is half done, and what can be pinned is its client's. */
+static const char *check_tables(const struct world *w)
 {
-	struct photo photo = photo_new(w);
-	uint64_t bad = 0;
-	int r;
+	for (client_id id = 1; id <= WORLD_CLIENTS; id++)
+		for (uint32_t i = 0; pool_client_is_attached(w->other, id) && i < WORLD_SLOTS;
+		     i++) {
+			struct purge_entry entry = purge_unpack(*world_entry(w, id, i));
+			struct page_word word;
 
-	write_to(w, &photo, w->copy_meta, w->copy_state);
-	photo_free(&photo);
-	r = pool_attach(w->other, w->copy_meta, w->meta_bytes, w->copy_state, w->state_bytes,
-			&w->options, &bad);
+			if (entry.pfn == PFN_NONE || entry.pins == PURGE_PURGED)
+				continue;
+			if (entry.pins == PURGE_PURGING)
+				return "an entry is PURGING after the recovery";
+			word = page_get(w->other->buddy.map, entry.pfn);
+			if (word.state != PAGE_SHARED &&
+			    (word.state != PAGE_OWNED || word.owner != id))
+				return "an entry names a frame that is not its client's";
+		}
+	return NULL;
+}
+
+static const char *recover(struct world *w, char *text, uint32_t text_bytes)
+{
+	uint64_t bad = 0;
+	int r = pool_attach(w->other, w->copy_meta, w->meta_bytes, w->copy_state, w->state_bytes,
+			    &w->options, &bad);
+
 	if (r)
 		return pool_condition_text((enum pool_condition)r);
 	if (bad)
@@ -204,12 +249,41 @@ const char *world_recover(struct world *w, char *text, uint32_t text_bytes)
 	for (uint32_t n = 1; n <= WORLD_CLIENTS; n++)
 		if (pool_client_is_attached(w->other, n))
 			pool_client_adopt(w->other, n, w->ctl[n]);
-	return pool_check(w->other, text, text_bytes) ? text : NULL;
+	return pool_check(w->other, text, text_bytes) ? text : check_tables(w);
+}
+
+const char *world_recover(struct world *w, char *text, uint32_t text_bytes)
+{
+	struct photo photo = photo_new(w);
+	const char *wrong;
+
+	write_copy(w, &photo);
+	wrong = recover(w, text, text_bytes);
+	/* Recovery finishes purges in the tables, which the server that is looked at goes on with.
+	 */
+	photo_restore(w, &photo);
+	photo_free(&photo);
+	return wrong;
 }
 
 uint64_t *world_bottom(const struct world *w, client_id client, uint32_t magazine)
 {
 	return (uint64_t *)(void *)(w->ctl[client] + shm_ctl_bottom_offset(0, magazine));
+}
+
+uint64_t *world_entry(const struct world *w, client_id client, uint32_t slot)
+{
+	return (uint64_t *)(void *)(w->ctl[client] + shm_ctl_table_offset(1)) + slot;
+}
+
+void world_arm(struct world *w, client_id client, uint32_t slot, order_t order)
+{
+	uint64_t result = 0;
+
+	if (pool_alloc(w->pool, client, order, MIGRATE_UNMOVABLE, 0, ++w->seq[client], &result))
+		abort();
+	*world_entry(w, client, slot) =
+		purge_pack((struct purge_entry){.pfn = (pfn_t)(result >> 32)});
 }
 
 pfn_t world_pop(struct world *w, client_id client, uint32_t magazine)

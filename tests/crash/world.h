@@ -9,6 +9,7 @@
 
 #define WORLD_CLIENTS 2u
 #define WORLD_FRAMES_MAX 1024u
+#define WORLD_SLOTS 64u /* of the purge table of each client */
 
 struct world {
 	struct pool_options options;
@@ -42,12 +43,17 @@ bool photo_differs(const struct world *w, const struct photo *photo);
 void world_ownership(const struct world *w, const char *meta, uint64_t owned[WORLD_FRAMES_MAX]);
 
 /* The server is dead with memory as it is now: copies it, recovers the copy, audits. NULL, or what
- * is wrong. The copy stays for world_ownership(). */
+ * is wrong. The copy stays for world_ownership(); the purge tables are put back. */
 const char *world_recover(struct world *w, char *text, uint32_t text_bytes);
 
 /* The owner's end of a magazine. */
 uint64_t *world_bottom(const struct world *w, client_id client, uint32_t magazine);
 pfn_t world_pop(struct world *w, client_id client, uint32_t magazine);
+
+/* An entry of a client's purge table. */
+uint64_t *world_entry(const struct world *w, client_id client, uint32_t slot);
+/* A block of order of its own, unpinned, in a slot. */
+void world_arm(struct world *w, client_id client, uint32_t slot, order_t order);
 
 /* Every frame in the magazines of the copy is OWNED by its client and there once; NULL, or what is
  * wrong. */

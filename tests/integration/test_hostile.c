@@ -6,7 +6,9 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 extern CU_TestInfo test_hostile[];
@@ -96,6 +98,90 @@ static void client_that_never_reads_is_cut_off(void)
 	fixture_close(&f);
 }
 
+/* --- a flood -----------------------------------------------------------------------------------
+ */
+
+#define FLOOD 2200u       /* more than there are connections */
+#define STRANGER 2000000u /* no user of this machine */
+
+/* Makes room for `more` descriptors; false: this machine does not allow it. */
+static bool raise_descriptors(rlim_t more)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_max < more)
+		return false;
+	limit.rlim_cur = limit.rlim_max;
+	return setrlimit(RLIMIT_NOFILE, &limit) == 0;
+}
+
+static int connect_as(const struct fixture *f, uid_t uid)
+{
+	bool is_root = geteuid() == 0;
+	int fd;
+
+	if (is_root && seteuid(uid) < 0)
+		return -1;
+	fd = raw_connect(f);
+	if (is_root && seteuid(0) < 0)
+		abort(); /* no test can run as somebody else */
+	return fd;
+}
+
+/* Connections of a stranger: some are refused, and the client asks in between and is served. */
+static void flood(const struct fixture *f, int *fd, uint32_t n, bool says_hello, int client)
+{
+	struct raw raw;
+
+	raw_request(&raw, 1, MESSAGE_HELLO, RAW_FIELDS(1, 1, HELLO_OBSERVER));
+	for (uint32_t i = 0; i < n; i++) {
+		fd[i] = connect_as(f, STRANGER);
+		if (fd[i] >= 0 && says_hello)
+			(void)raw_send(fd[i], &raw);
+		if (i % 50 == 0)
+			CU_ASSERT_EQUAL(raw_ask(client, MESSAGE_STATUS, 0, NULL, NULL), 0);
+	}
+}
+
+static void end_flood(const int *fd, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (fd[i] >= 0)
+			(void)close(fd[i]);
+}
+
+/* Whether they say Hello or not: who is here is served, and who comes gets in. */
+static void thousands_of_connections_are_in_nobodys_way(void)
+{
+	static int fd[FLOOD];
+	struct fixture f;
+	uint64_t seq = 1;
+	int client, other;
+
+	if (!raise_descriptors(2 * FLOOD))
+		return;
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\n[socket]\nmode = 0666\n"));
+	CU_ASSERT_EQUAL(chmod(f.directory, 0755), 0);
+	client = raw_hello(&f, 0, NULL);
+	for (uint32_t says_hello = 0; says_hello < 2; says_hello++) {
+		flood(&f, fd, FLOOD, says_hello, client);
+		CU_ASSERT_EQUAL(
+			raw_ask(client, MESSAGE_ALLOC, RAW_FIELDS(0, seq++, 0, 0, 5000), NULL), 0);
+		other = raw_hello(&f, HELLO_OBSERVER, NULL);
+		CU_ASSERT_TRUE(other >= 0);
+		(void)close(other);
+		if (geteuid() == 0) {
+			other = raw_hello(&f, 0, NULL);
+			CU_ASSERT_TRUE(other >= 0);
+			(void)close(other);
+		}
+		CU_ASSERT_TRUE(fixture_check(&f));
+		end_flood(fd, FLOOD);
+	}
+	(void)close(client);
+	fixture_close(&f);
+}
+
 /* --- CTL ------------------------------------------------------------------------------------ */
 
 struct liar {
@@ -118,7 +204,8 @@ static bool liar_open(struct liar *liar, const struct fixture *f)
 	if (!raw_send(liar->fd, &raw) || raw_receive(liar->fd, &reply, fds) != 1 || fds[3] < 0)
 		return false;
 	liar->client = reply.reply.client;
-	liar->map = mmap(NULL, shm_ctl_purge_offset(1), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
+	liar->map =
+		mmap(NULL, shm_ctl_purge_offset(1), PROT_READ | PROT_WRITE, MAP_SHARED, fds[2], 0);
 	for (int i = 0; i < 4; i++)
 		(void)close(fds[i]);
 	if (liar->map == MAP_FAILED || !observer_open(&liar->observer, f))
@@ -195,6 +282,8 @@ static void bottom_that_lies_ends_the_client(void)
 CU_TestInfo test_hostile[] = {
 	{"more connections than allowed are refused", more_connections_than_allowed_are_refused},
 	{"more handshakes than allowed are refused", more_handshakes_than_allowed_are_refused},
+	{"thousands of connections are in nobody's way",
+	 thousands_of_connections_are_in_nobodys_way},
 	{"client that never reads is cut off", client_that_never_reads_is_cut_off},
 	{"slots that lie give nothing of another away",
 	 slots_that_lie_give_nothing_of_another_away},

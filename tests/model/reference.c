@@ -153,7 +153,8 @@ static uint32_t wanted(const struct reference *ref, struct page_word word)
 		for (uint32_t i = 0; i < REFERENCE_CLIENTS; i++)
 			if (ref->client[i] == word.owner)
 				return i + 1;
-	return word.state == PAGE_FREE ? 0 : REFERENCE_SHARED - 1;
+	/* What is out of use is nobody's, either. */
+	return word.state == PAGE_FREE || word.state == PAGE_RESERVED ? 0 : REFERENCE_SHARED - 1;
 }
 
 static bool same(const struct reference *ref, uint64_t free)

@@ -2,12 +2,14 @@
  * crashes.
  *
  * Four clients of two threads allocate, free, share, refill, pop, push, drain, die and come again;
- * commits end well or not; now and then the server dies before a random store, the next one takes
- * the segment over, and the request is repeated as a client would. The reference is compared every
- * 256 operations. Everything follows from the seed, which is printed: --seed N --ops N replays it.
+ * commits end well or not; the segment is resized over all of its range; now and then the server
+ * dies before a random store, the next one takes the segment over, and the request is repeated as a
+ * client would. The reference is compared every 256 operations. Everything follows from the seed,
+ * which is printed: --seed N --ops N replays it.
  */
 #include "tests/model/crash.h"
 #include "tests/model/reference.h"
+#include "tests/support/claim_all.h"
 #include "tests/support/runner.h"
 
 #include <stdio.h>
@@ -45,7 +47,10 @@ enum op_kind {
 	OP_STEAL,
 	OP_DIE,
 	OP_COMMIT,
-	OP_TICK
+	OP_TICK,
+	OP_PUNCH,
+	OP_RESIZE,
+	OP_RESIZE_PLAN
 };
 
 /* A request to the core, and its answer. */
@@ -74,7 +79,7 @@ static void steal(struct op *op)
 {
 	struct pool *pool = op->model->pool.pool;
 
-	(void)pool_claim_all(pool, op->client, false);
+	(void)claim_all(pool, op->client, false);
 	if (op->ok)
 		(void)pool_settle(pool);
 	else
@@ -128,6 +133,18 @@ static void run(void *arg)
 		break;
 	case OP_TICK:
 		pool_tick(pool);
+		break;
+	case OP_PUNCH:
+		pool_squeeze(pool, op->ok);
+		op->result =
+			pool_plan_punch(pool, op->order, &op->model->commit[op->model->n_commits]);
+		break;
+	case OP_RESIZE:
+		op->r = op->handle ? pool_resize(pool, op->handle) : 0;
+		(void)pool_resize_step(pool);
+		break;
+	case OP_RESIZE_PLAN:
+		op->result = pool_plan_resize(pool, &op->model->commit[op->model->n_commits]);
 		break;
 	}
 }
@@ -233,7 +250,7 @@ static void do_share(struct model *m)
 	to = to < REFERENCE_CLIENTS ? to : from;
 	r = request(m, from, &op);
 	if (r) {
-		CU_ASSERT_EQUAL(r, POOL_OVER_QUOTA);
+		CU_ASSERT(to != from && (r == POOL_OVER_QUOTA || r == POOL_GIFTS_WAIT));
 		return;
 	}
 	reference_shared(&m->ref, b, to, op.result);
@@ -246,14 +263,17 @@ static void do_import_or_put(struct model *m, uint32_t i)
 	uint32_t b = below(m, m->ref.n_blocks);
 	struct reference_block *block = &m->ref.block[b];
 	bool has = block->sharers >> i & 1;
-	struct op op = {.kind = has ? OP_PUT : OP_IMPORT, .pfn = block->pfn};
+	bool puts = has && below(m, 2); /* else it imports what it has, as after a transfer */
+	struct op op = {.kind = puts ? OP_PUT : OP_IMPORT, .pfn = block->pfn};
 	int r;
 
 	op.handle = block->sharers ? block->handle : (uint64_t)block->pfn << 32 | below(m, 9);
 	r = request(m, i, &op);
 	if (!block->sharers) {
 		CU_ASSERT_EQUAL(r, POOL_STALE);
-	} else if (has) {
+	} else if (has && !puts) {
+		CU_ASSERT_EQUAL(r, 0);
+	} else if (puts) {
 		CU_ASSERT_EQUAL(r, 0);
 		reference_unshared(&m->ref, b, i);
 	} else if (r == 0) {
@@ -349,6 +369,26 @@ static void do_commit(struct model *m)
 		m->commit[0] = m->commit[--m->n_commits];
 }
 
+static void do_resize(struct model *m)
+{
+	struct op op = {.kind = below(m, 3) ? OP_RESIZE : OP_RESIZE_PLAN};
+
+	if (op.kind == OP_RESIZE && below(m, 8) == 0)
+		op.handle = below(m, 2) ? m->ref.nr_frames : 1024 + below(m, ZONE_0);
+	if (op.kind == OP_RESIZE || m->n_commits < POOL_MAX_COMMITS)
+		CU_ASSERT_EQUAL(perform(m, &op), 0);
+	m->n_commits += (uint32_t)op.result;
+}
+
+static void do_punch(struct model *m)
+{
+	struct op op = {.kind = OP_PUNCH, .order = 1 + below(m, 16), .ok = below(m, 2)};
+
+	if (m->n_commits < POOL_MAX_COMMITS)
+		(void)perform(m, &op);
+	m->n_commits += (uint32_t)op.result;
+}
+
 static void one_of_all(struct model *m)
 {
 	uint32_t i = below(m, REFERENCE_CLIENTS), what = below(m, 1000);
@@ -370,8 +410,12 @@ static void one_of_all(struct model *m)
 		do_share(m);
 	else if (what < 930 && m->ref.n_blocks)
 		do_import_or_put(m, i);
-	else if (what < 980)
+	else if (what < 966)
 		do_commit(m);
+	else if (what < 970)
+		do_punch(m);
+	else if (what < 985)
+		do_resize(m);
 	else if (what < 998)
 		(void)perform(m, &tick);
 	else
@@ -400,6 +444,8 @@ static void close_model(struct model *m)
 {
 	while (m->n_commits)
 		do_commit(m);
+	(void)pool_resize(m->pool.pool, m->ref.nr_frames);
+	(void)fixture_pool_settle_size(&m->pool);
 	for (uint32_t i = 0; i < REFERENCE_CLIENTS; i++) {
 		fixture_pool_kill(&m->pool, m->ref.client[i]);
 		reference_died(&m->ref, i);

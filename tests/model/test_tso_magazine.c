@@ -13,7 +13,6 @@
 
 #include <CUnit/CUnit.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* --- the processors
@@ -60,29 +59,10 @@ void tso_rest(struct cpu *cpu)
 /* --- states
  * ---------------------------------------------------------------------------------------- */
 
-static uint32_t hash(const struct state *s)
-{
-	const uint8_t *bytes = (const uint8_t *)s;
-	uint64_t h = UINT64_C(14695981039346656037);
-
-	for (size_t i = 0; i < sizeof *s; i++)
-		h = (h ^ bytes[i]) * UINT64_C(1099511628211); /* FNV-1a */
-	return (uint32_t)(h ^ h >> 32);
-}
-
 void model_add(struct model *model, const struct state *s)
 {
-	uint32_t at = hash(s) & model->table_mask;
-
-	for (; model->table[at]; at = (at + 1) & model->table_mask)
-		if (memcmp(&model->states[model->table[at] - 1], s, sizeof *s) == 0)
-			return;
-	if (model->n_states == STATES_MAX) {
-		model->broken = "more states than the model has room for";
-		return;
-	}
-	model->states[model->n_states] = *s;
-	model->table[at] = ++model->n_states;
+	if (!visited_add(&model->visited, s))
+		model_break(model, "more states than the model has room for");
 }
 
 void model_break(struct model *model, const char *what)
@@ -153,15 +133,12 @@ static const char *explore(enum control control, unsigned owner_ops, unsigned da
 			   unsigned crashes, uint32_t *ret_states)
 {
 	struct state s = first_state(owner_ops, daemon_ops, crashes);
-	struct model model = {.control = control, .table_mask = (1u << 25) - 1};
+	struct model model = {.control = control};
 
-	model.states = malloc(sizeof(struct state) * (size_t)STATES_MAX);
-	model.table = calloc((size_t)model.table_mask + 1, sizeof *model.table);
-	if (!model.states || !model.table)
-		abort();
+	visited_open(&model.visited, sizeof s, STATES_MAX);
 	model_add(&model, &s);
-	while (model.next < model.n_states && !model.broken) {
-		s = model.states[model.next++];
+	for (uint32_t i = 0; i < model.visited.n && !model.broken; i++) {
+		memcpy(&s, visited_get(&model.visited, i), sizeof s);
 		check(&model, &s);
 		if (s.owner.n) {
 			struct state drained = s;
@@ -179,9 +156,8 @@ static const char *explore(enum control control, unsigned owner_ops, unsigned da
 		daemon_step(&model, &s);
 		daemon_crash(&model, &s);
 	}
-	*ret_states = model.n_states;
-	free(model.states);
-	free(model.table);
+	*ret_states = model.visited.n;
+	visited_close(&model.visited);
 	return model.broken;
 }
 

@@ -5,8 +5,7 @@
  * drains; tso_owner.c and tso_daemon.c have the steps, those of magazine_steps.def. */
 #ifndef TESTS_MODEL_TSO_H
 #define TESTS_MODEL_TSO_H
-#include <stdbool.h>
-#include <stdint.h>
+#include "tests/model/visited.h"
 
 #define FRAMES 4
 #define CAPACITY 8 /* 2 * (HIGH + CHUNK) + 2 */
@@ -57,10 +56,7 @@ struct state {
 
 struct model {
 	enum control control;
-	struct state *states;
-	uint32_t n_states, next;
-	uint32_t *table; /* open addressing over states, index + 1 */
-	uint32_t table_mask;
+	struct visited visited;
 	const char *broken;
 };
 

@@ -83,6 +83,23 @@ void fixture_pool_commit_all(struct fixture_pool *f)
 	(void)fixture_pool_commit(f, 0, UINT32_MAX);
 }
 
+uint32_t fixture_pool_settle_size(struct fixture_pool *f)
+{
+	struct pool_commit commit;
+	uint32_t n_punches = 0;
+
+	for (;;) {
+		while (pool_resize_step(f->pool))
+			;
+		if (!pool_plan_resize(f->pool, &commit))
+			break;
+		n_punches += commit.kind == POOL_COMMIT_PUNCH;
+		pool_commit_done(f->pool, &commit, true);
+	}
+	FIXTURE_AUDIT(f);
+	return n_punches;
+}
+
 /* --- clients ------------------------------------------------------------------------------------
  */
 

@@ -41,6 +41,10 @@ uint32_t fixture_pool_commit(struct fixture_pool *f, order_t order, uint32_t n);
 /* Commits all there is. */
 void fixture_pool_commit_all(struct fixture_pool *f);
 
+/* All of a resize that can be done at once; every job of the shell ends well. Returns the punches.
+ */
+uint32_t fixture_pool_settle_size(struct fixture_pool *f);
+
 /* Attached, with magazines for all its FIXTURE_THREADS threads. max_frames 0: no limit. */
 client_id fixture_pool_client(struct fixture_pool *f, uint64_t max_frames);
 /* Death to the last frame. */

@@ -140,6 +140,8 @@ static void perform(struct shell *s, const struct session_action *action)
 		keep_reply(s, action);
 		break;
 	case ACTION_UPCALL:
+		if (shell_keep_pressure(s, action))
+			break;
 		CU_ASSERT_FATAL(s->n_upcalls < SHELL_UPCALLS_MAX);
 		CU_ASSERT_FALSE(s->released[action->client]);
 		s->upcall[s->n_upcalls++] =
@@ -165,17 +167,12 @@ static void perform(struct shell *s, const struct session_action *action)
 							       : s->pool.ctl[action->client]});
 		break;
 	case ACTION_HEADS:
-		pend(s, &(struct session_event){.kind = EVENT_HEADS,
+	case ACTION_TABLE:
+		pend(s, &(struct session_event){.kind = action->kind == ACTION_HEADS ? EVENT_HEADS
+										     : EVENT_TABLE,
 						.conn = action->conn,
 						.client = action->client,
 						.thread = action->thread,
-						.cookie = action->cookie,
-						.status = s->heads_status});
-		break;
-	case ACTION_TABLE:
-		pend(s, &(struct session_event){.kind = EVENT_TABLE,
-						.conn = action->conn,
-						.client = action->client,
 						.nr_slots = action->nr_slots,
 						.cookie = action->cookie,
 						.status = s->heads_status});

@@ -61,6 +61,8 @@ struct shell {
 	struct shell_upcall upcall[SHELL_UPCALLS_MAX];
 	bool open[SESSION_MAX_CONNECTIONS]; /* as the shell sees it */
 	bool released[SHM_MAX_CLIENTS + 1];
+	/* Pressure upcalls: the level of the last, and how many. The others are kept as upcalls. */
+	uint32_t told[SHM_MAX_CLIENTS + 1], n_told[SHM_MAX_CLIENTS + 1];
 	uint32_t next_conn;
 	uint64_t next_id;
 	uint32_t most_actions; /* of one step so far */
@@ -68,6 +70,17 @@ struct shell {
 	char log[SHM_TEXT_BYTES]; /* the last */
 	struct session_actions actions;
 };
+
+/* A Pressure upcall asks for no answer. */
+static inline bool shell_keep_pressure(struct shell *s, const struct session_action *action)
+{
+	if (action->message.kind != MESSAGE_PRESSURE)
+		return false;
+	CU_ASSERT_FALSE(s->released[action->client]);
+	s->told[action->client] = action->message.pressure.level;
+	s->n_told[action->client]++;
+	return true;
+}
 
 struct shell_client {
 	uint32_t conn;

@@ -330,19 +330,6 @@ static void sharing_needs_a_daemon(void)
 	pageclient_close(client);
 }
 
-static void purgeable_calls_say_that_they_are_not_there(void)
-{
-	pageclient *client = open_private(0);
-	pageclient_slot slot = 0;
-
-	CU_ASSERT_EQUAL(pageclient_purgeable_new(client, NULL, &slot), -EOPNOTSUPP);
-	errno = 0;
-	CU_ASSERT_PTR_NULL(pageclient_pin(client, slot));
-	CU_ASSERT_EQUAL(errno, EOPNOTSUPP);
-	CU_ASSERT(strlen(pageclient_error()) > 0);
-	pageclient_close(client);
-}
-
 static int child_of_fork(pageclient *client, void *frame)
 {
 	struct pageclient_status status;
@@ -419,8 +406,6 @@ CU_TestInfo test_client_private[] = {
 	{"random blocks never overlap", random_blocks_never_overlap},
 	{"threads share a client", threads_share_a_client},
 	{"sharing needs a daemon", sharing_needs_a_daemon},
-	{"purgeable calls say that they are not there",
-	 purgeable_calls_say_that_they_are_not_there},
 	{"child of fork has to open its own", child_of_fork_has_to_open_its_own},
 	{"several clients keep apart", several_clients_keep_apart},
 	CU_TEST_INFO_NULL,

@@ -77,6 +77,16 @@ static bool shrink_done_is_equal(const struct message *a, const struct message *
 	       a->shrink_done.thread == b->shrink_done.thread;
 }
 
+static bool reply_is_equal(const struct message_reply *a, const struct message_reply *b)
+{
+	return a->id == b->id && a->status == b->status && !strcmp(a->text, b->text) &&
+	       a->version == b->version && a->client == b->client &&
+	       !memcmp(a->token, b->token, sizeof(a->token)) &&
+	       a->daemon_version == b->daemon_version && a->max_threads == b->max_threads &&
+	       a->shrink_self == b->shrink_self && a->count == b->count && a->result == b->result &&
+	       !memcmp(&a->nr_owned, &b->nr_owned, 9 * sizeof(uint64_t)) && a->level == b->level;
+}
+
 /* Field by field where a struct has padding or a string, else as bytes. */
 static bool message_is_equal(const struct message *a, const struct message *b)
 {
@@ -123,16 +133,7 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 		return a->put.lane == b->put.lane && a->put.seq == b->put.seq &&
 		       a->put.pfn == b->put.pfn;
 	case MESSAGE_REPLY:
-		return a->reply.id == b->reply.id && a->reply.status == b->reply.status &&
-		       !strcmp(a->reply.text, b->reply.text) &&
-		       a->reply.version == b->reply.version && a->reply.client == b->reply.client &&
-		       !memcmp(a->reply.token, b->reply.token, sizeof(a->reply.token)) &&
-		       a->reply.daemon_version == b->reply.daemon_version &&
-		       a->reply.max_threads == b->reply.max_threads &&
-		       a->reply.shrink_self == b->reply.shrink_self &&
-		       a->reply.count == b->reply.count && a->reply.result == b->reply.result &&
-		       !memcmp(&a->reply.nr_owned, &b->reply.nr_owned, 10 * sizeof(uint64_t)) &&
-		       a->reply.level == b->reply.level;
+		return reply_is_equal(&a->reply, &b->reply);
 	case MESSAGE_PCP_CREATE:
 	case MESSAGE_PCP_REFILL:
 	case MESSAGE_PCP_DRAIN:

@@ -129,7 +129,10 @@ static void values_are_read_with_their_units(void)
 
 static void unknown_keys_and_sections_are_errors_with_their_line(void)
 {
-	expect_error("[segment]\nsise = 1G\n", 2, "segment.sise", "size, page_size");
+	expect_error("[segment]\nsise = 1G\n", 2, "segment.sise", "size, size_max, page_size");
+	expect_error("[zone a]\ncolour = red\n", 2, "zone a.colour", "fallback or reserve");
+	expect_error("[zone a]\nnode = 5000\n", 2, "zone a.node", "0 to 1023");
+	expect_error("[zone a]\nreserve = 0\n", 2, "zone a.reserve", "1 to 65536");
 	expect_error("\n[segmant]\nsize = 1G\n", 2, "segmant", "segment, socket");
 	expect_error("[nothing]\n", 1, "nothing", "segment, socket");
 	expect_error("size = 1G\n", 1, "size", "[segment]");
@@ -182,11 +185,57 @@ static void paths_are_absolute_and_fit_into_a_socket(void)
 
 static void keys_without_effect_yet_are_refused_and_not_swallowed(void)
 {
-	expect_error("[segment]\nsize_max = 1G\n", 2, "segment.size_max", "not supported yet");
 	expect_error("[pcp]\nhigh_fraction = 8\n", 2, "pcp.high_fraction", "not supported yet");
 	expect_error("[reclaim]\nscrub = never\n", 2, "reclaim.scrub", "not supported yet");
-	expect_error("[zone a]\nnode = 0\n", 2, "zone a.node", "not supported yet");
-	expect_error("[client db*]\nmin = 1G\nmax = 2G\n", 1, "client db*", "not supported yet");
+}
+
+static void client_sections_become_rules_in_the_order_of_the_file(void)
+{
+	struct fixture *fixture = read_good("[client uid=0]\nmin = 64M\nmax = 50%\n"
+					    "[client name=redis* gid=0 unit=redis.service]\n"
+					    "low = 10%\nhigh = none\nweight = 7\n"
+					    "[client uid=0]\nmax = none\n");
+	static struct session_limits limits;
+
+	config_rules(&fixture->config, GIB, 12, &limits);
+	CU_ASSERT_EQUAL(limits.nr_rules, 3);
+	CU_ASSERT_EQUAL(limits.rule[0].criteria, RULE_UID);
+	CU_ASSERT_EQUAL(limits.rule[0].given, SHM_SET_MIN | SHM_SET_MAX);
+	CU_ASSERT_EQUAL(limits.rule[0].min, (64 << 20) >> 12);
+	CU_ASSERT_EQUAL(limits.rule[0].max, GIB / 100 * 50 >> 12);
+	CU_ASSERT_STRING_EQUAL(limits.rule[0].match, "uid=0");
+	CU_ASSERT_EQUAL(limits.rule[1].criteria, RULE_NAME | RULE_GID | RULE_UNIT);
+	CU_ASSERT_STRING_EQUAL(limits.rule[1].unit, "redis.service");
+	CU_ASSERT_STRING_EQUAL(limits.rule[1].name, "redis*");
+	CU_ASSERT_EQUAL(limits.rule[1].given, SHM_SET_LOW | SHM_SET_HIGH | SHM_SET_WEIGHT);
+	CU_ASSERT_EQUAL(limits.rule[1].high, 0);
+	CU_ASSERT_EQUAL(limits.rule[1].weight, 7);
+	CU_ASSERT_EQUAL(limits.rule[2].given, SHM_SET_MAX);
+	CU_ASSERT_EQUAL(limits.rule[2].max, 0);
+	CU_ASSERT_TRUE(config_same_clients(&fixture->config, &fixture->config));
+	fixture_free(fixture);
+}
+
+static void client_sections_that_make_no_sense_are_errors_with_their_line(void)
+{
+	struct fixture *fixture;
+
+	expect_error("[client]\nmin = 1G\n", 1, "client", "name=redis*");
+	expect_error("[client db*]\nmin = 1G\n", 1, "db*", "uid=, gid=, unit= or name=");
+	expect_error("[client uid=nobody-has-this]\n", 1, "nobody-has-this", "/etc/passwd");
+	expect_error("[client gid=nobody-has-this]\n", 1, "nobody-has-this", "/etc/group");
+	expect_error("[client unit=x]\n", 1, "unit=x", "NAME.service");
+	expect_error("[client name=]\n", 1, "name=", "1 to 31 bytes");
+	expect_error("[client uid=1 uid=2]\n", 1, "uid=2", "once");
+	expect_error("[client uid=1]\nmid = 5\n", 2, "client uid=1.mid", "min, low, high");
+	expect_error("[client uid=1]\nweight = 10001\n", 2, "weight", "0 to 10000");
+	expect_error("[client uid=1]\nmin = much\n", 2, "min", "512M, 4G or 25%");
+	fixture = read_good("[client uid=1]\nmin = 2G\n[client uid=2]\nmin = 50%\nmax = 64M\n");
+	config_check_sizes(&fixture->config, GIB, &fixture->errors);
+	CU_ASSERT_EQUAL(fixture->errors.n, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], "paged.conf:2: client uid=1.min"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[1], "more than its max, \"64M\""));
+	fixture_free(fixture);
 }
 
 static void all_errors_are_told_and_a_flood_of_them_is_bounded(void)
@@ -309,7 +358,8 @@ static void the_segment_is_whole_pageblocks_of_a_share_of_the_machine(void)
 static void what_is_printed_reads_as_the_same(void)
 {
 	struct fixture *fixture =
-		read_text("[segment]\nsize = 1G\n[zone a]\nsize = 64M\n[limits]\nclient_max=50%\n");
+		read_text("[segment]\nsize = 1G\n[zone a]\nsize = 64M\n[limits]\nclient_max=50%\n"
+			  "[client name=a-name-so-long-that-inih-cuts unit=x.service]\nmin = 5%\n");
 	struct fixture *again = fixture_new(NULL);
 	FILE *file = fopen(again->file, "we");
 
@@ -321,8 +371,41 @@ static void what_is_printed_reads_as_the_same(void)
 	for (uint32_t i = 0; i < CONFIG_NR_KEYS; i++)
 		CU_ASSERT_STRING_EQUAL(fixture->config.value[i].text, again->config.value[i].text);
 	CU_ASSERT_EQUAL(again->config.nr_zones, 1);
+	CU_ASSERT_EQUAL(again->config.nr_clients, 1);
+	CU_ASSERT_TRUE(config_same_clients(&fixture->config, &again->config));
 	fixture_free(fixture);
 	fixture_free(again);
+}
+
+/* What the sizes of the file mean in a segment of 64 MiB: the error that says it, "" for none. */
+static void expect_size_error(const char *text, const char *what)
+{
+	struct fixture *fixture = read_text(text);
+	uint64_t bytes = config_segment_bytes(&fixture->config, 1u << 30, &fixture->errors);
+
+	(void)config_segment_max_bytes(&fixture->config, 1u << 30, bytes, &fixture->errors);
+	config_check_sizes(&fixture->config, bytes, &fixture->errors);
+	CU_ASSERT_EQUAL(fixture->errors.n, *what ? 1 : 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], what));
+	fixture_free(fixture);
+}
+
+static void zones_and_sizes_have_to_fit_each_other(void)
+{
+	expect_size_error("[segment]\nsize = 64M\nsize_max = 1G\n", "");
+	expect_size_error("[segment]\nsize = 64M\nsize_max = 32M\n",
+			  "less than the size; 64M or more would be right");
+	expect_size_error("[segment]\nsize = 64M\n[zone a]\nsize = 8M\nfallback = b normal\n"
+			  "reserve = 8\n[zone b]\nsize = 8M\nfallback = none\n",
+			  "");
+	expect_size_error("[segment]\nsize = 64M\n[zone a]\nsize = 8M\nfallback = a\n",
+			  "\"a\" is no other zone");
+	expect_size_error("[segment]\nsize = 64M\n[zone a]\nsize = 8M\nfallback = c normal\n",
+			  "\"c\" is no other zone");
+	expect_size_error("[segment]\nsize = 64M\n[zone a]\nsize = 8M\nnode = 1023\n",
+			  "no such NUMA node");
+	expect_size_error("[segment]\nsize = 64M\n[client name=x]\nzone = a\n", "\"a\" is no zone");
+	expect_size_error("[segment]\nsize = 64M\n[client name=x]\nzone = normal\n", "");
 }
 
 /* packaging/paged.conf beside this file's tree. */
@@ -374,6 +457,10 @@ CU_TestInfo test_config[] = {
 	{"paths_are_absolute_and_fit_into_a_socket", paths_are_absolute_and_fit_into_a_socket},
 	{"keys_without_effect_yet_are_refused_and_not_swallowed",
 	 keys_without_effect_yet_are_refused_and_not_swallowed},
+	{"client_sections_become_rules_in_the_order_of_the_file",
+	 client_sections_become_rules_in_the_order_of_the_file},
+	{"client_sections_that_make_no_sense_are_errors_with_their_line",
+	 client_sections_that_make_no_sense_are_errors_with_their_line},
 	{"all_errors_are_told_and_a_flood_of_them_is_bounded",
 	 all_errors_are_told_and_a_flood_of_them_is_bounded},
 	{"a_line_that_is_too_long_is_one_error", a_line_that_is_too_long_is_one_error},
@@ -388,6 +475,7 @@ CU_TestInfo test_config[] = {
 	{"the_segment_is_whole_pageblocks_of_a_share_of_the_machine",
 	 the_segment_is_whole_pageblocks_of_a_share_of_the_machine},
 	{"what_is_printed_reads_as_the_same", what_is_printed_reads_as_the_same},
+	{"zones_and_sizes_have_to_fit_each_other", zones_and_sizes_have_to_fit_each_other},
 	{"the_shipped_file_is_what_the_table_says", the_shipped_file_is_what_the_table_says},
 	{"instance_names_are_checked", instance_names_are_checked},
 	CU_TEST_INFO_NULL,

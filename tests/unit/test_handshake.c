@@ -210,6 +210,111 @@ static void who_hoards_handshakes_makes_room_for_others(void)
 	shell_close(s);
 }
 
+/* Processes are cheap: the user that has most makes room, however many it hides behind. */
+static void a_user_of_many_processes_makes_room_for_others(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	uint32_t hoard[3], conn;
+
+	s->limits.handshakes = 3;
+	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
+	for (uint32_t i = 0; i < 3; i++) {
+		hoard[i] = shell_connect(s, SHELL_UID, 7 + i);
+		shell_advance(s, MS);
+	}
+	conn = shell_connect(s, SHELL_UID + 1, 70);
+	CU_ASSERT(s->open[conn]);
+	CU_ASSERT_FALSE(s->open[hoard[0]]);
+	CU_ASSERT(s->open[shell_connect(s, SHELL_UID + 2, 71)]);
+	/* One each now: the next has to wait, unless it is an administrator. */
+	CU_ASSERT_FALSE(s->open[shell_connect(s, SHELL_UID + 3, 72)]);
+	CU_ASSERT(s->open[shell_connect(s, SHELL_ADMIN_UID, 73)]);
+	CU_ASSERT_EQUAL(s->session->nr_handshakes, 3);
+	shell_close(s);
+}
+
+/* --- what one user may take --- */
+
+/* As many clients as the user gets. */
+static uint32_t attach_all(struct shell *s, uint32_t uid)
+{
+	struct message hello = shell_hello(0);
+
+	hello.hello.max_threads = 1;
+	for (uint32_t n = 0;; n++) {
+		uint32_t conn = shell_connect(s, uid, 1);
+		const struct message_reply *reply;
+
+		if (!s->open[conn])
+			return n;
+		reply = shell_ask(s, conn, &hello);
+		if (reply->status == 0)
+			continue;
+		CU_ASSERT_EQUAL(reply->status, -EUSERS);
+		CU_ASSERT_FALSE(s->open[conn]);
+		return n;
+	}
+}
+
+static void one_user_leaves_ids_to_others(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	uint64_t refused;
+	uint32_t n;
+
+	n = attach_all(s, SHELL_UID);
+	CU_ASSERT(n >= 1000); /* alone it gets that many */
+	CU_ASSERT_EQUAL(n, 1005);
+	refused = fixture_pool_counter(&s->pool, COUNTER_connections_refused);
+	CU_ASSERT_EQUAL(refused, 1);
+	for (uint32_t uid = SHELL_UID + 1; uid < SHELL_UID + 5; uid++)
+		CU_ASSERT(attach_all(s, uid) >= 1);
+	/* Root is no exception, but it can look. */
+	CU_ASSERT(attach_all(s, 0) <= 1);
+	CU_ASSERT(s->open[shell_observe(s, 0)]);
+	shell_close(s);
+}
+
+/* Connections of the user until one is refused; they say Hello as observers. */
+static uint32_t observe_all(struct shell *s, uint32_t uid)
+{
+	struct message hello = shell_hello(HELLO_OBSERVER);
+
+	for (uint32_t n = 0;; n++) {
+		uint32_t conn = shell_connect(s, uid, 1);
+
+		if (!s->open[conn]) {
+			CU_ASSERT_EQUAL(shell_reply(s, conn, 0)->status, -EUSERS);
+			return n;
+		}
+		(void)shell_say(s, conn, &hello);
+	}
+}
+
+static void one_user_leaves_connections_to_others(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = shell_attach(s, "a", 0);
+	struct message hello = shell_hello(0);
+	uint32_t n = observe_all(s, SHELL_UID + 1), conn;
+
+	CU_ASSERT(n >= 1900 && n < 2000);
+	for (uint32_t uid = SHELL_UID + 2; uid < SHELL_UID + 10; uid++)
+		CU_ASSERT(observe_all(s, uid) >= 1);
+	CU_ASSERT_EQUAL(shell_alloc(s, a, 0, 0)->status, 0);
+	/* Now there is no more but for administrators, and they attach nothing there. */
+	for (uint32_t uid = SHELL_UID + 10; s->session->nr_connections < 2040; uid++)
+		(void)observe_all(s, uid);
+	CU_ASSERT_EQUAL(observe_all(s, SHELL_UID + 100), 0);
+	conn = shell_connect(s, SHELL_ADMIN_UID, 5);
+	CU_ASSERT(s->open[conn]);
+	CU_ASSERT_EQUAL(shell_ask(s, conn, &hello)->status, -EUSERS);
+	CU_ASSERT_FALSE(s->open[conn]);
+	CU_ASSERT(s->open[shell_observe(s, SHELL_ADMIN_UID)]);
+	CU_ASSERT(s->open[shell_observe(s, 0)]);
+	shell_close(s);
+}
+
 static void hundreds_of_handshakes_expire_without_flooding_a_step(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
@@ -257,6 +362,10 @@ CU_TestInfo test_handshake[] = {
 	 handshakes_are_limited_and_end_by_their_deadline},
 	{"who hoards handshakes makes room for others",
 	 who_hoards_handshakes_makes_room_for_others},
+	{"a user of many processes makes room for others",
+	 a_user_of_many_processes_makes_room_for_others},
+	{"one user leaves ids to others", one_user_leaves_ids_to_others},
+	{"one user leaves connections to others", one_user_leaves_connections_to_others},
 	{"hundreds of handshakes expire without flooding a step",
 	 hundreds_of_handshakes_expire_without_flooding_a_step},
 	{"a reload keeps the limit that the client gave itself",

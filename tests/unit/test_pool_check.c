@@ -1,5 +1,6 @@
 /* tests/unit/test_pool_check.c - the audit finds each kind of planted damage and names what broke.
  */
+#include "tests/support/claim_all.h"
 #include "tests/support/fixture_pool.h"
 
 #include <string.h>
@@ -300,7 +301,7 @@ static void a_claim_under_way_is_no_damage(void)
 
 	setup(&f);
 	(void)fixture_pool_refill(&f.pool, f.a, 0, MAGAZINE_HOT);
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, false), 1);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, false), 1);
 	FIXTURE_AUDIT(&f.pool);
 	(void)pool_settle(f.pool.pool);
 	fixture_pool_close(&f.pool);

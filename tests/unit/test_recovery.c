@@ -3,6 +3,7 @@
  *
  * The states that a crash can leave between two stores are tried one by one in tests/model; here
  * they are made by hand, and so is damage that no crash leaves. */
+#include "tests/support/claim_all.h"
 #include "tests/support/fixture_pool.h"
 
 #include <stdlib.h>
@@ -156,7 +157,7 @@ static void a_claim_that_was_not_settled_goes_back_to_its_owner(void)
 	setup(&f, 4096);
 	n = fixture_pool_refill(&f.pool, f.client[0], 0, MAGAZINE_HOT);
 	top = pool_head(f.pool.pool, f.client[0], 0, MAGAZINE_HOT)->top;
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, false), 1);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, false), 1);
 	fixture_pool_reattach(&f.pool);
 	CU_ASSERT_EQUAL(pool_head(f.pool.pool, f.client[0], 0, MAGAZINE_HOT)->top, top);
 	CU_ASSERT_EQUAL(fixture_pool_count(&f.pool, f.client[0], 0, MAGAZINE_HOT), n);
@@ -277,6 +278,47 @@ static void damage_without_a_sure_head_behind_it_costs_the_rest_of_its_zone_only
 	fixture_pool_close(&f);
 }
 
+/* A pageblock's type is an index: what is no type would lead out of the free lists. */
+static void pageblock_of_no_type_is_a_hole(void)
+{
+	struct fixture f;
+
+	setup(&f, 4096);
+	f.pool.pool->buddy.pageblocks[2] = MIGRATE_TYPES;
+	f.pool.pool->buddy.pageblocks[5] = 255;
+	fixture_pool_reattach(&f.pool);
+	CU_ASSERT_EQUAL(buddy_type(&f.pool.pool->buddy, 2 * PAGEBLOCK_FRAMES), MIGRATE_HOLE);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->types.n, 2);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->types.pfn, 2 * PAGEBLOCK_FRAMES);
+	CU_ASSERT_EQUAL(pool_nr_free(f.pool.pool), 4096);
+	FIXTURE_AUDIT(&f.pool);
+	fixture_pool_close(&f.pool);
+}
+
+static void damage_is_told_with_its_first_pfn(void)
+{
+	struct fixture f;
+	pfn_t pfn[3];
+
+	setup(&f, 4096);
+	fixture_pool_commit_all(&f.pool);
+	for (uint32_t i = 0; i < 3; i++)
+		pfn[i] = fixture_pool_alloc(&f.pool, f.client[0], 0);
+	page_set(map(&f), pfn[0],
+		 (struct page_word){.state = PAGE_OWNED, .owner = SHM_MAX_CLIENTS});
+	page_set(map(&f), pfn[1], (struct page_word){.state = PAGE_TAIL});
+	fixture_pool_reattach(&f.pool);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->orphans.n, 1);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->orphans.pfn, pfn[0]);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->bad.n, 1);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->bad.pfn, pfn[1]);
+	FIXTURE_AUDIT(&f.pool);
+	fixture_pool_reattach(&f.pool);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->orphans.n, 0);
+	CU_ASSERT_EQUAL(pool_damage(f.pool.pool)->bad.n, 0);
+	fixture_pool_close(&f.pool);
+}
+
 static void any_word_may_be_anything(void)
 {
 	struct fixture f;
@@ -316,6 +358,17 @@ static int attach(struct fixture_pool *f)
 
 	return pool_attach(f->pool, f->meta, f->meta_bytes, f->state, f->state_bytes, &f->options,
 			   &bad);
+}
+
+static void segment_without_a_sound_frame_is_corrupt(void)
+{
+	struct fixture_pool f;
+
+	fixture_pool_open(&f, 4096);
+	shm_store(&f.pool->buddy.map[0].word, 0);
+	CU_ASSERT_EQUAL(attach(&f), POOL_CORRUPT);
+	CU_ASSERT_EQUAL(pool_damage(f.pool)->bad.n, 4096);
+	fixture_pool_close(&f);
 }
 
 static void what_is_no_segment_of_ours_is_a_mismatch(void)
@@ -389,7 +442,10 @@ CU_TestInfo test_recovery[] = {
 	 frames_after_a_tail_are_bad_up_to_the_next_sure_head},
 	{"damage without a sure head behind it costs the rest of its zone only",
 	 damage_without_a_sure_head_behind_it_costs_the_rest_of_its_zone_only},
+	{"pageblock of no type is a hole", pageblock_of_no_type_is_a_hole},
+	{"damage is told with its first pfn", damage_is_told_with_its_first_pfn},
 	{"any word may be anything", any_word_may_be_anything},
+	{"segment without a sound frame is corrupt", segment_without_a_sound_frame_is_corrupt},
 	{"what is no segment of ours is a mismatch", what_is_no_segment_of_ours_is_a_mismatch},
 	{"each server raises the epoch", each_server_raises_the_epoch},
 	CU_TEST_INFO_NULL,

@@ -228,36 +228,154 @@ static void edges_are_found_again_by_the_next_server(void)
 	teardown(&f);
 }
 
-/* SHM_MAX_EDGES frames are more than a small pool has, so the table is full of two clients' edges.
- */
-static void a_full_table_refuses_and_an_entry_is_used_again(void)
-{
-	static const uint32_t frames = SHM_MAX_EDGES / 2 + 1024;
-	struct fixture_pool f;
-	uint64_t result, handle = 0;
-	client_id a, b;
-	pfn_t pfn = 0;
+/* --- shares of the table --- */
 
-	fixture_pool_open(&f, frames);
+/* Client shares frames of its own until it is refused; returns how many edges it has then. */
+static uint32_t share_all(struct fixture_pool *f, client_id client)
+{
+	uint64_t handle;
+	int r = 0;
+
+	while (r == 0)
+		r = fixture_pool_share(f, client, fixture_pool_alloc(f, client, 0), CLIENT_NONE,
+				       &handle);
+	CU_ASSERT(r == POOL_OVER_SHARE || r == POOL_TABLE_FULL);
+	return f->pool->client[client].nr_edges;
+}
+
+static void one_client_leaves_half_of_the_table(void)
+{
+	static const uint32_t half = (SHM_MAX_EDGES - SHM_MAX_CLIENTS) / 2;
+	struct fixture_pool f;
+	uint64_t handle, result;
+	client_id a, b;
+	pfn_t pfn;
+
+	fixture_pool_open(&f, SHM_MAX_EDGES);
 	fixture_pool_commit_all(&f);
 	a = fixture_pool_client(&f, 0);
 	b = fixture_pool_client(&f, 0);
-	for (uint32_t i = 0; i < SHM_MAX_EDGES / 2; i++) {
-		pfn = fixture_pool_alloc(&f, a, 0);
-		CU_ASSERT_EQUAL_FATAL(fixture_pool_share(&f, a, pfn, CLIENT_NONE, &handle), 0);
-		CU_ASSERT_EQUAL_FATAL(fixture_pool_import(&f, b, handle, &result), 0);
-	}
+	CU_ASSERT_EQUAL(share_all(&f, a), half);
+	CU_ASSERT_EQUAL(share_all(&f, b), half / 2);
 	FIXTURE_AUDIT(&f);
-	pfn = fixture_pool_alloc(&f, a, 0);
-	CU_ASSERT_EQUAL(fixture_pool_share(&f, a, pfn, CLIENT_NONE, &result), POOL_TABLE_FULL);
+	/* What was refused is as it was, and an entry that is given back can be used again. */
+	pfn = fixture_pool_alloc(&f, b, 0);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f, b, pfn, CLIENT_NONE, &handle), POOL_OVER_SHARE);
 	CU_ASSERT_EQUAL(fixture_pool_word(&f, pfn).state, PAGE_OWNED);
-	CU_ASSERT_EQUAL(fixture_pool_put(&f, b, (pfn_t)(handle >> 32)), 0);
-	CU_ASSERT_EQUAL(fixture_pool_share(&f, a, pfn, CLIENT_NONE, &result), 0);
-	fixture_pool_kill(&f, b);
 	fixture_pool_kill(&f, a);
-	CU_ASSERT_EQUAL(pool_nr_free(f.pool), frames);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f, b, pfn, CLIENT_NONE, &handle), 0);
+	a = fixture_pool_client(&f, 0);
+	CU_ASSERT_EQUAL(fixture_pool_import(&f, a, handle, &result), 0);
+	fixture_pool_reattach(&f);
+	CU_ASSERT_EQUAL(f.pool->client[a].nr_edges, 1);
+	CU_ASSERT_EQUAL(f.pool->client[b].nr_edges, half / 2 + 1);
 	FIXTURE_AUDIT(&f);
 	fixture_pool_close(&f);
+}
+
+/* However many take what they get, who has none finds an entry, as long as there are ids. */
+static void there_is_an_edge_for_everybody(void)
+{
+	struct fixture_pool f;
+	uint64_t handle;
+
+	fixture_pool_open(&f, SHM_MAX_EDGES + 4096);
+	fixture_pool_commit_all(&f);
+	for (uint32_t i = 0; i < 24; i++)
+		CU_ASSERT(share_all(&f, fixture_pool_client(&f, 0)) >= 1);
+	for (uint32_t i = 0; i < 100; i++) {
+		client_id id = fixture_pool_client(&f, 0);
+
+		CU_ASSERT_EQUAL_FATAL(fixture_pool_share(&f, id, fixture_pool_alloc(&f, id, 0),
+							 CLIENT_NONE, &handle),
+				      0);
+	}
+	FIXTURE_AUDIT(&f);
+	fixture_pool_close(&f);
+}
+
+/* --- gifts --- */
+
+/* Client `from` gives `to` a new frame. */
+static int give(struct fixture *f, client_id from, client_id to, uint64_t *ret_handle)
+{
+	return fixture_pool_share(&f->pool, from, fixture_pool_alloc(&f->pool, from, 0), to,
+				  ret_handle);
+}
+
+static void gifts_leave_the_receiver_as_much_as_they_are(void)
+{
+	struct fixture f;
+	uint64_t handle, result;
+	client_id small, more;
+
+	setup(&f);
+	small = fixture_pool_client(&f.pool, 100);
+	more = fixture_pool_client(&f.pool, 0);
+	for (uint32_t i = 0; i < 50; i++)
+		CU_ASSERT_EQUAL(give(&f, i & 1 ? f.a : f.b, small, &handle), 0);
+	/* Nobody gives more, whoever it is, nor the frames that are shared already. */
+	CU_ASSERT_EQUAL(give(&f, f.a, small, &result), POOL_GIFTS_WAIT);
+	CU_ASSERT_EQUAL(give(&f, more, small, &result), POOL_GIFTS_WAIT);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f.pool, f.a, f.pfn, small, &result), POOL_GIFTS_WAIT);
+	FIXTURE_AUDIT(&f.pool);
+	CU_ASSERT_EQUAL(shared_of(&f, small), 50);
+	/* It takes what it has room for. */
+	for (uint32_t i = 0; i < 50; i++)
+		(void)fixture_pool_alloc(&f.pool, small, 0);
+	teardown(&f);
+}
+
+static void an_import_accepts_a_gift(void)
+{
+	struct fixture f;
+	uint64_t handle, result;
+	client_id small;
+
+	setup(&f);
+	small = fixture_pool_client(&f.pool, 100);
+	for (uint32_t i = 0; i < 98; i++) { /* a pipeline: each is imported when it comes */
+		CU_ASSERT_EQUAL_FATAL(give(&f, f.a, small, &handle), 0);
+		CU_ASSERT_EQUAL(f.pool.pool->client[f.a].nr_edges, 2);
+		CU_ASSERT_EQUAL(fixture_pool_import(&f.pool, small, handle, &result), 0);
+		CU_ASSERT_EQUAL(f.pool.pool->client[f.a].nr_edges, 1);
+		CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_given, 0);
+	}
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_edges, 98);
+	/* One that is put without it is none any more, either. */
+	CU_ASSERT_EQUAL(give(&f, f.a, small, &handle), 0);
+	CU_ASSERT_EQUAL(give(&f, f.a, small, &result), POOL_GIFTS_WAIT);
+	CU_ASSERT_EQUAL(fixture_pool_put(&f.pool, small, (pfn_t)(handle >> 32)), 0);
+	CU_ASSERT_EQUAL(give(&f, f.a, small, &handle), 0);
+	/* Nor one that is given on. */
+	CU_ASSERT_EQUAL(fixture_pool_share(&f.pool, small, (pfn_t)(handle >> 32), f.b, &handle), 0);
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_given, 0);
+	CU_ASSERT_EQUAL(f.pool.pool->client[f.b].nr_given, 1);
+	teardown(&f);
+}
+
+static void a_sender_that_dies_leaves_its_gifts(void)
+{
+	struct fixture f;
+	uint64_t handle, result;
+	client_id small;
+
+	setup(&f);
+	small = fixture_pool_client(&f.pool, 20);
+	for (uint32_t i = 0; i < 10; i++)
+		CU_ASSERT_EQUAL(give(&f, f.a, small, &handle), 0);
+	fixture_pool_kill(&f.pool, f.a);
+	FIXTURE_AUDIT(&f.pool);
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_edges, 10);
+	/* They still wait, so that who comes again gives no more. */
+	f.a = fixture_pool_client(&f.pool, 0);
+	CU_ASSERT_EQUAL(give(&f, f.a, small, &result), POOL_GIFTS_WAIT);
+	CU_ASSERT_EQUAL(fixture_pool_import(&f.pool, small, handle, &result), 0);
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_given, 9);
+	fixture_pool_reattach(&f.pool);
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_given, 0);
+	CU_ASSERT_EQUAL(f.pool.pool->client[small].nr_edges, 10);
+	teardown(&f);
 }
 
 CU_TestInfo test_share[] = {
@@ -274,7 +392,11 @@ CU_TestInfo test_share[] = {
 	{"who is charged must have room", who_is_charged_must_have_room},
 	{"the death of a sharer ends its edge only", the_death_of_a_sharer_ends_its_edge_only},
 	{"edges are found again by the next server", edges_are_found_again_by_the_next_server},
-	{"a full table refuses and an entry is used again",
-	 a_full_table_refuses_and_an_entry_is_used_again},
+	{"one client leaves half of the table", one_client_leaves_half_of_the_table},
+	{"there is an edge for everybody", there_is_an_edge_for_everybody},
+	{"gifts leave the receiver as much as they are",
+	 gifts_leave_the_receiver_as_much_as_they_are},
+	{"an import accepts a gift", an_import_accepts_a_gift},
+	{"a sender that dies leaves its gifts", a_sender_that_dies_leaves_its_gifts},
 	CU_TEST_INFO_NULL,
 };

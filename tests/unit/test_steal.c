@@ -1,5 +1,6 @@
 /* tests/unit/test_steal.c - daemon/core/steal: claim, barrier, settle against every kind of owner.
  */
+#include "tests/support/claim_all.h"
 #include "tests/support/fixture_pool.h"
 
 struct fixture {
@@ -75,7 +76,7 @@ static void what_the_owner_asked_for_is_drained_and_the_rest_is_stolen(void)
 	CU_ASSERT_EQUAL(steal(&f, 20), 20);
 	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_reclaimed, 0);
 	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pcp_drained), 20);
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, f.a, false), 1);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, f.a, false), 1);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 30);
 	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_reclaimed, 30);
 	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgsteal), 30);
@@ -272,7 +273,7 @@ static void a_frame_in_two_magazines_is_freed_once(void)
 	push_frames(&f, 1);
 	pfn = *fixture_pool_slot(&f.pool, f.a, 0, MAGAZINE_HOT, *f.bottom - 1);
 	fixture_pool_push(&f.pool, f.a, 1, MAGAZINE_COLD, pfn);
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, false), 2);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, false), 2);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 1);
 	CU_ASSERT_EQUAL(pool_client(f.pool.pool, f.a)->nr_bad_free, 1);
 	teardown(&f);
@@ -327,7 +328,7 @@ static void a_failed_barrier_puts_every_top_back(void)
 	push_frames(&f, 7);
 	fixture_pool_push(&f.pool, f.a, 1, MAGAZINE_COLD, fixture_pool_alloc(&f.pool, f.a, 0));
 	top = f.hot->top;
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, f.a, false), 2);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, f.a, false), 2);
 	CU_ASSERT_NOT_EQUAL(f.hot->top, top);
 	pool_unclaim(f.pool.pool);
 	CU_ASSERT_EQUAL(pool_nr_claims(f.pool.pool), 0);
@@ -346,7 +347,7 @@ static void a_magazine_is_claimed_once_at_a_time(void)
 	push_frames(&f, 7);
 	CU_ASSERT_EQUAL(pool_claim(f.pool.pool, f.a, 0, MAGAZINE_HOT, 1), 0);
 	CU_ASSERT_EQUAL(pool_claim(f.pool.pool, f.a, 0, MAGAZINE_HOT, 1), POOL_BUSY);
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, f.a, false), 0);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, f.a, false), 0);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 1);
 	CU_ASSERT_EQUAL(pool_claim(f.pool.pool, f.a, 0, MAGAZINE_HOT, 1), 0);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 1);
@@ -364,7 +365,7 @@ static void one_barrier_serves_the_magazines_of_all_clients(void)
 		(void)fixture_pool_refill(&f.pool, f.a, 0, m);
 		(void)fixture_pool_refill(&f.pool, b, 1, m);
 	}
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, false), 2 * MAGAZINE_COUNT);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, false), 2 * MAGAZINE_COUNT);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool),
 			8192 - pool_nr_free(f.pool.pool) +
 				fixture_pool_counter(&f.pool, COUNTER_pgsteal));
@@ -381,10 +382,10 @@ static void only_magazines_that_rest_are_idle(void)
 	push_frames(&f, 7);
 	pool_tick(f.pool.pool);
 	for (uint32_t i = 0; i < MAGAZINE_IDLE_TICKS; i++) {
-		CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, true), 0);
+		CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, true), 0);
 		pool_tick(f.pool.pool);
 	}
-	CU_ASSERT_EQUAL(pool_claim_all(f.pool.pool, CLIENT_NONE, true), 1);
+	CU_ASSERT_EQUAL(claim_all(f.pool.pool, CLIENT_NONE, true), 1);
 	CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 7);
 	teardown(&f);
 }
@@ -435,7 +436,25 @@ static void a_grant_after_a_steal_overwrites_nothing(void)
 	teardown(&f);
 }
 
+/* Two numbers that a client gives, its bottom and what a scan of it freed, whose sum would wrap: a
+ * claim that nobody knows of is settled by nobody. */
+static void a_claim_of_a_liar_is_told_of_too(void)
+{
+	struct fixture f;
+
+	setup(&f, 4096);
+	for (uint32_t m = 0; m < MAGAZINE_COUNT; m++) {
+		*fixture_pool_bottom(&f.pool, f.a, 0, m) = UINT64_MAX;
+		CU_ASSERT(pool_claim_thread(f.pool.pool, f.a, 0, UINT64_MAX) > 0);
+		CU_ASSERT(pool_nr_claims(f.pool.pool) > 0);
+		CU_ASSERT_EQUAL(pool_settle(f.pool.pool), 0);
+		*fixture_pool_bottom(&f.pool, f.a, 0, m) = MAGAZINE_INDEX_START;
+	}
+	teardown(&f);
+}
+
 CU_TestInfo test_steal[] = {
+	{"a claim of a liar is told of, too", a_claim_of_a_liar_is_told_of_too},
 	{"what lies in a magazine comes back", what_lies_in_a_magazine_comes_back},
 	{"what the owner asked for is drained and the rest is stolen",
 	 what_the_owner_asked_for_is_drained_and_the_rest_is_stolen},

@@ -1,0 +1,92 @@
+/* daemon/core/victim.h - which purgeable frames go first, over all clients.
+ *
+ * Wanted is the frame with the highest age / cost, tier by tier. Keeping all entries in order would
+ * cost each unpin a system call or a lock; looking at all of them for each request would cost
+ * milliseconds. So a pass over all tables keeps the best 64th of what it sees, and requests are
+ * served from that list until it is used up: some 64 entries are looked at for each frame that is
+ * purged, whatever the size of the cache. A pass goes on in slices.
+ *
+ *   pass      each unpinned entry is offered to the lists; a list with twice its number cuts itself
+ *             down to the best (streaming selection, O(1) each), and keeps its floor
+ *   list      sorted when the pass is done; what is taken from it is looked at again: it must be
+ *             unpinned and at least as old as it was, so that nothing used since is purged
+ *   clock     a finished pass raises the generation. Ages are thus in 64ths of a turnover of the
+ *             cache, which is what an exact LRU would have to resolve, and in seconds when nobody
+ *             wants anything
+ *
+ * There is a list for each tier. A client that is over its high (or its share) by less than its
+ * list holds would hide the others when it has paid, so its entries are offered to the next tier's
+ * list, too; when its turn comes its tier is looked at again.
+ *
+ * Ages are modulo 2^24: an entry that nobody touched for that long (half a year of ticks) is taken
+ * for a new one, a turnover later than it should. A stamp of the future is the oldest of all: a lie
+ * costs the liar. Entries that name no frame of their client's would fill the lists of each pass:
+ * who had one in a list has the others looked at before they are listed.
+ *
+ * Ties, of which there are many, are decided by a hash of the slot: neither the first client nor
+ * the first slots pay more than others. In the list they lie in the order of the tables, so that
+ * neighbours are freed together. */
+#ifndef DAEMON_CORE_VICTIM_H
+#define DAEMON_CORE_VICTIM_H
+#include "daemon/core/pool.h"
+
+/* Lower: more passes for each frame in a large cache; higher: 32 bytes each, for each tier. At 4
+ * KiB frames a 64th of 16 GiB. */
+#define VICTIM_LIST_MAX 65536u
+#define VICTIM_LIST_ONE_MAX 8192u /* the same for the lists of one client */
+#define VICTIM_LIST_MIN 64u       /* lower: a pass over the clients for too few frames */
+#define VICTIM_LIST_PART 64u      /* lower: coarser than LRU; higher: more entries to look at */
+#define VICTIM_SLICE 65536u       /* entries; higher: a slice holds the loop longer than 0.1 ms */
+/* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than half a ms. */
+#define VICTIM_TRIES 2048u
+#define VICTIM_TIERS 3u /* OVER, NORMAL, SPARED */
+
+struct victim {
+	uint32_t score; /* of the pass: higher goes first */
+	uint32_t slot;
+	uint32_t stamp;
+	uint32_t client;
+};
+
+struct victim_list {
+	struct victim *at; /* room for twice n_room, the upper half to sort in */
+	uint32_t n_room;
+	uint32_t n_max; /* of this pass */
+	uint32_t n;
+	uint32_t next;  /* taken up to here */
+	uint32_t taken; /* of those, purged */
+	uint64_t floor; /* score << 32 | hash: what is below was cut */
+	bool cut;       /* the pass saw more than the list holds */
+};
+
+/* Where the pass is in a client's table, and what it counted there. */
+struct victim_cursor {
+	uint32_t client; /* SHM_MAX_CLIENTS + 1: done */
+	uint32_t slot;
+	uint64_t nr_purgeable, nr_pinned;
+};
+
+/* The lists of all clients together, or of one that somebody asked for. */
+struct victims {
+	client_id client;  /* CLIENT_NONE: all */
+	bool scanning;     /* a pass is under way */
+	bool asking;       /* pool_purge() said that it is to be called again */
+	bool conclusive;   /* of what it asks for nothing is left */
+	bool begun_for_it; /* the pass began after the request */
+	bool found_liar;   /* in the lists of this pass */
+	struct victim_cursor cursor;
+	struct victim_list list[VICTIM_TIERS];
+	uint8_t gone[SHM_MAX_CLIENTS + 1]; /* died since the pass began: the id may be another's */
+};
+
+#define VICTIM_ROOM (2 * VICTIM_TIERS * (VICTIM_LIST_MAX + VICTIM_LIST_ONE_MAX))
+
+/* At pool_attach(): empty lists. */
+void victim_init(struct pool *pool);
+/* A client dies: none of its entries is looked at any more. */
+void victim_forget(struct pool *pool, client_id client);
+/* Once a second: costs, and a slice of a count of all tables, for people and for those who ask how
+ * much there is. */
+void victim_tick(struct pool *pool);
+
+#endif

@@ -1,0 +1,34 @@
+/* daemon/session/compact.c - who waits for a large block though there are free frames enough has a
+ * run emptied for it (daemon/core/compact.c).
+ *
+ * Only after what costs nobody anything: all magazines were drained and merging helped nothing. One
+ * at a time, in slices of a step each. A try that failed is not repeated at once: until something
+ * was freed it would fail again. */
+#include "daemon/session/session_private.h"
+
+#include "paged/bits.h"
+
+/* Lower: passes over all purge tables in vain; higher: a run that can be had is had later. */
+#define PAUSE_NS UINT64_C(100000000)
+/* Smaller blocks come of frames that are freed one by one, soon enough. */
+#define ORDER_LEAST 4u
+
+void compact_pump(struct session *session)
+{
+	struct compact_state *state = &session->compact;
+	uint64_t purged;
+	order_t order;
+
+	if (!state->active) {
+		if (session->now_ns < state->next_ns ||
+		    !park_wants_run(session, ORDER_LEAST, &order) ||
+		    pool_purgeable(session->pool, CLIENT_NONE) == 0)
+			return;
+		pool_compact_begin(session->pool, order);
+		state->active = true;
+	}
+	state->active = pool_compact_step(session->pool, &purged);
+	session->again = true;
+	if (!state->active)
+		state->next_ns = purged ? 0 : session->now_ns + PAUSE_NS;
+}

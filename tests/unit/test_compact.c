@@ -1,0 +1,137 @@
+/* tests/unit/test_compact.c - a run of frames is emptied for a large block: which one, and when
+ * none. */
+#include "tests/unit/purge_fixture.h"
+
+#define FRAMES 2048u
+#define RUN 9u
+#define RUN_FRAMES (1u << RUN)
+
+/* All frames are owned; those of run `i` are purgeable of a, but for `kept` of them. */
+struct world {
+	struct fixture f;
+	pfn_t pfn[FRAMES];
+	uint32_t n, n_slots;
+};
+
+static void fill(struct world *w)
+{
+	setup(&w->f, FRAMES);
+	w->n = w->n_slots = 0;
+	while (fixture_pool_try_alloc(&w->f.pool, w->f.a, 0, &w->pfn[w->n]) == 0)
+		w->n++;
+}
+
+static void arm_run(struct world *w, uint32_t run, uint32_t kept)
+{
+	for (uint32_t i = 0; i < w->n; i++)
+		if (w->pfn[i] >> RUN == run && (kept == 0 || kept-- == 0))
+			arm(&w->f, w->f.a, w->n_slots++, w->pfn[i], 0);
+}
+
+static void free_run(struct world *w, uint32_t run, uint32_t n)
+{
+	for (uint32_t i = 0; i < w->n && n; i++)
+		if (w->pfn[i] >> RUN == run && n--)
+			CU_ASSERT_EQUAL(fixture_pool_free(&w->f.pool, w->f.a, w->pfn[i], 0), 0);
+}
+
+static uint64_t compact(struct world *w)
+{
+	uint64_t purged = 0;
+
+	pool_compact_begin(w->f.pool.pool, RUN);
+	while (pool_compact_step(w->f.pool.pool, &purged))
+		;
+	FIXTURE_AUDIT(&w->f.pool);
+	return purged;
+}
+
+/* The frames that the watermark keeps are free: the run that they lie in is the cheapest. */
+static uint32_t run_with_free_frames(const struct world *w)
+{
+	uint32_t n_owned[FRAMES >> RUN] = {0};
+
+	for (uint32_t i = 0; i < w->n; i++)
+		n_owned[w->pfn[i] >> RUN]++;
+	for (uint32_t run = 0; run < FRAMES >> RUN; run++)
+		if (n_owned[run] < RUN_FRAMES)
+			return run;
+	return 0;
+}
+
+static void the_cheapest_run_is_emptied_and_no_other(void)
+{
+	static struct world w;
+	uint32_t full;
+
+	fill(&w);
+	full = run_with_free_frames(&w) ? 0 : 1;
+	arm_run(&w, full, 0);
+	CU_ASSERT_EQUAL(compact(&w), RUN_FRAMES);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_compact_success), 1);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, full << RUN).state, PAGE_FREE);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, full << RUN).order, RUN);
+	teardown(&w.f);
+	/* Of two that can be emptied, the one that costs less frames. */
+	fill(&w);
+	full = run_with_free_frames(&w) ? 0 : 1;
+	arm_run(&w, full, 0);
+	arm_run(&w, run_with_free_frames(&w), 0);
+	CU_ASSERT(compact(&w) < RUN_FRAMES);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, full << RUN).state, PAGE_OWNED);
+	teardown(&w.f);
+}
+
+static void a_run_with_one_frame_that_stays_is_left_alone(void)
+{
+	static struct world w;
+	uint64_t word;
+
+	fill(&w);
+	arm_run(&w, 1, 1);
+	arm_run(&w, 2, 0);
+	CU_ASSERT_EQUAL(purge_pin(entry_of(&w.f, w.f.a, w.n_slots - 1), &word), PURGE_OK);
+	free_run(&w, 3, 7);
+	CU_ASSERT_EQUAL(compact(&w), 0);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_compact_fail), 1);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_pgpurge), 0);
+	teardown(&w.f);
+}
+
+static void nobody_is_taken_below_its_min_for_it(void)
+{
+	static struct world w;
+	struct pool_limits limits = {.min = FRAMES};
+
+	fill(&w);
+	arm_run(&w, 1, 0);
+	pool_client_set_limits(w.f.pool.pool, w.f.a, &limits);
+	CU_ASSERT_EQUAL(compact(&w), 0);
+	teardown(&w.f);
+}
+
+static void a_range_is_purged_whatever_its_age(void)
+{
+	static struct world w;
+	struct pool_range range;
+	uint64_t n = 0;
+
+	fill(&w);
+	arm_run(&w, 1, 0);
+	arm_run(&w, 2, 0);
+	range = pool_range_begin(RUN_FRAMES, RUN_FRAMES + 10);
+	while (!pool_range_is_done(&range))
+		n += pool_purge_range(w.f.pool.pool, &range);
+	CU_ASSERT_EQUAL(n, 10);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, RUN_FRAMES + 10).state, PAGE_OWNED);
+	teardown(&w.f);
+}
+
+CU_TestInfo test_compact[] = {
+	{"the cheapest run is emptied and no other", the_cheapest_run_is_emptied_and_no_other},
+	{"a run with one frame that stays is left alone",
+	 a_run_with_one_frame_that_stays_is_left_alone},
+	{"nobody is taken below its min for it", nobody_is_taken_below_its_min_for_it},
+	{"a range is purged whatever its age", a_range_is_purged_whatever_its_age},
+	CU_TEST_INFO_NULL,
+};
