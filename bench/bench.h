@@ -32,7 +32,8 @@
  * used takes memory. A batch of 2 follows demand up to 64 frames: each refill is one of 64. */
 #define BENCH_DAEMONS(X)                                                                           \
 	X(PLAIN, "[segment]\nsize = 4G\n")                                                         \
-	X(SMALL_BATCH, "[segment]\nsize = 4G\n[pcp]\nbatch = 2\n")
+	X(SMALL_BATCH, "[segment]\nsize = 4G\n[pcp]\nbatch = 2\n")                                 \
+	X(FULL, "[segment]\nsize = 256M\n")
 enum bench_daemon {
 #define X(name, configuration) BENCH_DAEMON_##name,
 	BENCH_DAEMONS(X)
@@ -80,6 +81,11 @@ int bench_find_daemon(struct bench *bench, enum bench_daemon which, struct fixtu
 
 /* Starts one of its own, pinned as the others are. */
 int bench_start_daemon(struct bench *bench, const char *configuration, struct fixture *ret_fixture);
+/* The same with a segment to take over; prepare is that of struct fixture_options. */
+int bench_start_daemon_on(struct bench *bench, const char *configuration,
+			  int (*prepare)(void *arg, const char *instance, char *text,
+					 size_t text_bytes),
+			  void *arg, struct fixture *ret_fixture);
 
 /* A client of the daemon. */
 int bench_open_client(struct bench *bench, const struct fixture *fixture, pageclient **ret_client);

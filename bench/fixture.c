@@ -115,6 +115,7 @@ static _Noreturn void become_daemon(const struct fixture *fixture,
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)unsetenv("NOTIFY_SOCKET");
+	(void)setenv("MEMORY_PRESSURE_WATCH", "/dev/null", 1); /* a loaded machine is no case */
 	(void)place_take(options->cpu);
 	news = bench_now_ns();
 	if (write(report, &news, sizeof(news)) == sizeof(news))
@@ -186,6 +187,8 @@ int fixture_start(struct fixture *ret_fixture, const struct fixture_options *opt
 
 	if (r < 0)
 		(void)snprintf(text, text_bytes, "a folder for the daemon: %s", strerror(-r));
+	if (r == 0 && options->prepare)
+		r = options->prepare(options->arg, fixture.instance, text, text_bytes);
 	if (r == 0) {
 		r = launch(&fixture, options);
 		if (r < 0)

@@ -26,6 +26,10 @@ struct fixture_options {
 	const char *paged;
 	const char *configuration;
 	int cpu; /* or PLACE_ANYWHERE */
+	/* NULL, or called before paged is executed: leaves a segment for it to take over. 0, or
+	 * -errno with a sentence in text. */
+	int (*prepare)(void *arg, const char *instance, char *text, size_t text_bytes);
+	void *arg;
 };
 
 /* Returns once a client was attached (and has left), or -errno with a sentence in text and nothing

@@ -9,17 +9,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-uint64_t bench_now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 int bench_fail(struct bench *bench, int r, const char *format, ...)
 {
@@ -43,15 +34,25 @@ void bench_done(struct bench *bench)
 		fixture_stop(&bench->daemon[i]);
 }
 
-int bench_start_daemon(struct bench *bench, const char *configuration, struct fixture *ret_fixture)
+int bench_start_daemon_on(struct bench *bench, const char *configuration,
+			  int (*prepare)(void *arg, const char *instance, char *text,
+					 size_t text_bytes),
+			  void *arg, struct fixture *ret_fixture)
 {
 	struct fixture_options options = {
 		.paged = bench->options->paged,
 		.configuration = configuration,
 		.cpu = bench->place.daemon_cpu,
+		.prepare = prepare,
+		.arg = arg,
 	};
 
 	return fixture_start(ret_fixture, &options, bench->text, sizeof(bench->text));
+}
+
+int bench_start_daemon(struct bench *bench, const char *configuration, struct fixture *ret_fixture)
+{
+	return bench_start_daemon_on(bench, configuration, NULL, NULL, ret_fixture);
 }
 
 int bench_find_daemon(struct bench *bench, enum bench_daemon which, struct fixture **ret_fixture)

@@ -1,7 +1,11 @@
 /* bench/registry.c - every benchmark, once: --list, the run and the results follow this table. */
 #include "bench/bench_attach.h"
 #include "bench/bench_death.h"
+#include "bench/bench_fault.h"
+#include "bench/bench_pressure.h"
+#include "bench/bench_purge.h"
 #include "bench/bench_refill.h"
+#include "bench/bench_restart.h"
 #include "bench/bench_rpc.h"
 #include "bench/bench_startup.h"
 #include "bench/heap.h"
@@ -16,6 +20,13 @@
 	BURST(n, lifo, BURST_LIFO, "last first"), BURST(n, fifo, BURST_FIFO, "first first"),       \
 		BURST(n, rand, BURST_RAND, "in random order"),                                     \
 		BURST(n, rand_touch, BURST_RAND_TOUCH, "in random order; write a line of each")
+
+#define PRESSURE(name, thousandths, text)                                                          \
+	{                                                                                          \
+		name, "ns/call", text " that ask a daemon whose frames are all in caches",         \
+			thousandths, BURST_LIFO, pressure_setup, pressure_run_percentile,          \
+			pressure_teardown                                                          \
+	}
 
 static const struct benchmark benchmarks[] = {
 	{"hot_pair", "ns/pair", "alloc one frame, free it", 1, BURST_LIFO, HEAP(heap_run_pair)},
@@ -43,6 +54,32 @@ static const struct benchmark benchmarks[] = {
 	 BURST_LIFO, startup_setup, startup_run, startup_teardown},
 	{"death_65536", "ns/frame", "from SIGKILL of an owner of 65536 frames until all are free",
 	 65536, BURST_LIFO, death_setup, death_run, death_teardown},
+	{"recovery_4Mi", "ns/recovery", "4 Mi frames in a million blocks, from cold to all lists",
+	 0, BURST_LIFO, restart_setup, restart_run_recovery, restart_teardown},
+	{"audit_4Mi", "ns/audit", "pagectl check of 4 Mi frames in a million blocks", 0, BURST_LIFO,
+	 restart_setup, restart_run_audit, restart_teardown},
+	{"restart_4Mi", "ns/restart",
+	 "the same from SIGKILL of the server to its answer to a Hello", 0, BURST_LIFO,
+	 restart_setup, restart_run_all, restart_teardown},
+	{"pin_unpin", "ns/pair", "pin a purgeable frame that is there, unpin it", 1, BURST_LIFO,
+	 pin_setup, pin_run, pin_teardown},
+	{"fault_memfd", "ns/fault", "touch a page of a memfd after MADV_DONTNEED", 0, BURST_LIFO,
+	 fault_setup, fault_run_unmapped, fault_teardown},
+	{"fault_punched", "ns/fault", "touch a page of a memfd that was punched", 0, BURST_LIFO,
+	 fault_setup, fault_run_punched, fault_teardown},
+	{"fault_userfaultfd", "ns/fault", "touch a page that a thread then brings by UFFDIO_COPY",
+	 0, BURST_LIFO, userfault_setup, userfault_run, userfault_teardown},
+	{"purge", "ns/frame", "Reclaim of 65536 purgeable frames", 65536, BURST_LIFO, purge_setup,
+	 purge_run_frames, purge_teardown},
+	{"purge_1G", "ns/GiB", "Reclaim of 262144 purgeable frames", 262144, BURST_LIFO,
+	 purge_setup, purge_run_all, purge_teardown},
+	PRESSURE("alloc_under_pressure_p50", 500, "median of allocations"),
+	PRESSURE("alloc_under_pressure_p99", 990, "99th percentile of allocations"),
+	PRESSURE("alloc_under_pressure_p999", 999, "99.9th percentile of allocations"),
+	{"status_p99", "ns/call", "99th percentile of Status requests to that daemon", 990,
+	 BURST_LIFO, pressure_setup, pressure_run_status, pressure_teardown},
+	{"alloc_under_pressure_ratio", "x", "that p99 in medians of a Status request", 990,
+	 BURST_LIFO, pressure_setup, pressure_run_ratio, pressure_teardown},
 };
 
 const struct benchmark *registry_find(size_t index)

@@ -47,7 +47,8 @@ void report_print(const struct results *results, FILE *file)
 		struct summary summary;
 
 		if (result->failed || result->runs == 0) {
-			(void)fprintf(file, "%-24s failed\n", result->benchmark->name);
+			(void)fprintf(file, "%-24s %s\n", result->benchmark->name,
+				      result->skipped ? "skipped" : "failed");
 			continue;
 		}
 		summary = summarize(result);

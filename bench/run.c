@@ -121,10 +121,12 @@ static int run_one(struct bench *bench, struct result *result)
 	}
 	if (r < 0) {
 		result->failed = true;
-		(void)fprintf(stderr, "\nbench: %s: %s\n", benchmark->name,
+		result->skipped = r == -EOPNOTSUPP;
+		(void)fprintf(stderr, "\nbench: %s%s: %s\n", benchmark->name,
+			      result->skipped ? " is skipped" : "",
 			      bench->text[0] ? bench->text : strerror(-r));
 	}
-	return r;
+	return result->skipped ? 0 : r;
 }
 
 static void show_progress(const struct results *results, uint32_t round, const char *name)

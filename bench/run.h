@@ -9,6 +9,7 @@ struct result {
 	uint32_t runs;  /* values so far */
 	double *value;  /* options->rounds of them */
 	bool failed;    /* reported already; left out from then on */
+	bool skipped;   /* failed, because it is not to be had here: -EOPNOTSUPP */
 };
 
 struct results {
