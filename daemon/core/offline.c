@@ -181,8 +181,12 @@ bool buddy_begin_punch(struct buddy *buddy, order_t order_max, uint64_t *committ
 void buddy_end_punch(struct buddy *buddy, pfn_t pfn)
 {
 	struct page_word word = page_get(buddy->map, pfn);
+	uint32_t zone = buddy_zone_of(buddy, pfn);
 
 	PAGED_CHECK(word.state == PAGE_RESERVED && word.flags == PAGE_ISOLATED);
 	page_set(buddy->map, pfn, word_of(buddy, pfn, PAGE_RESERVED, word.order));
-	merge(buddy, buddy_zone_of(buddy, pfn), pfn);
+	/* A walk that grew the zone meanwhile has passed over it. */
+	if (pfn < buddy->reserved_from[zone])
+		buddy->reserved_from[zone] = pfn;
+	merge(buddy, zone, pfn);
 }

@@ -7,6 +7,8 @@
 static struct {
 	uint64_t left; /* stores until the crash; 0: none is planned */
 	jmp_buf to;
+	void (*watch)(void *arg, uint64_t *entry);
+	void *watch_arg;
 } crash;
 
 void crash_arm(uint64_t n_stores)
@@ -18,6 +20,18 @@ void crash_point(void)
 {
 	if (crash.left && --crash.left == 0)
 		longjmp(crash.to, 1);
+}
+
+void crash_watch_purges(void (*fn)(void *arg, uint64_t *entry), void *arg)
+{
+	crash.watch = fn;
+	crash.watch_arg = arg;
+}
+
+void crash_purge_point(uint64_t *entry)
+{
+	if (crash.watch)
+		crash.watch(crash.watch_arg, entry);
 }
 
 bool crash_run(void (*fn)(void *arg), void *arg)

@@ -16,4 +16,8 @@ bool crash_run(void (*fn)(void *arg), void *arg);
 /* Called before every store of the core. */
 void crash_point(void);
 
+/* fn is called before each compare-exchange that begins a purge; NULL: nobody is. */
+void crash_watch_purges(void (*fn)(void *arg, uint64_t *entry), void *arg);
+void crash_purge_point(uint64_t *entry);
+
 #endif

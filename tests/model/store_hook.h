@@ -37,4 +37,14 @@ static inline void shm_add(uint64_t *word, uint64_t n)
 	__atomic_store_n(word, __atomic_load_n(word, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
 }
 
+#include "shm/purge.h"
+
+/* The client may be first: between the look at an entry and the exchange. */
+static inline bool purge_begin_watched(uint64_t *entry, uint64_t word)
+{
+	crash_purge_point(entry);
+	return purge_begin(entry, word);
+}
+#define purge_begin purge_begin_watched
+
 #endif

@@ -6,10 +6,11 @@
 static void say(struct sim *s)
 {
 	static const enum message_kind kinds[] = {MESSAGE_CHECK, MESSAGE_DRAIN, MESSAGE_RECLAIM,
-						  MESSAGE_STATUS};
+						  MESSAGE_STATUS, MESSAGE_SET, MESSAGE_SET,
+						  MESSAGE_SET, MESSAGE_WHY};
 	struct sim_thread *x = &s->client[SIM_ADMIN].thread[0];
 
-	x->request = (struct message){.kind = kinds[sim_below(s, 4)], .id = ++s->next_id};
+	x->request = (struct message){.kind = kinds[sim_below(s, 8)], .id = ++s->next_id};
 	x->id = x->request.id;
 	x->state = THREAD_WAITS;
 	if (x->request.kind == MESSAGE_DRAIN)
@@ -17,6 +18,12 @@ static void say(struct sim *s)
 	else if (x->request.kind == MESSAGE_RECLAIM)
 		x->request.reclaim.nr_frames =
 			sim_chance(s, 4) ? sim_any64(s) : sim_below(s, s->nr_frames / 4);
+	else if (x->request.kind == MESSAGE_SET)
+		fair_draw_set(s, &x->request.set);
+	else if (x->request.kind == MESSAGE_WHY)
+		x->request.why = (struct message_why){.kind = sim_below(s, WHY_NR_KINDS + 1),
+						      .number = sim_below(s, s->nr_frames),
+						      .client = sim_below(s, SIM_CLIENTS)};
 	net_send(s, SIM_ADMIN, &x->request);
 }
 
@@ -45,6 +52,15 @@ void admin_acts(struct sim *s)
 	}
 }
 
+static bool was_set(struct sim *s, const struct message_set *set, int status)
+{
+	if (status == 0)
+		sim_cover(s, set->key == SET_SIZE ? FAULT_RESIZED : FAULT_SET);
+	return status == 0 || status == -EINVAL || status == -ENOSPC ||
+	       (status == -ESRCH && set->key < SET_SIZE) ||
+	       (status == -EOPNOTSUPP && set->key >= SET_NR_KEYS);
+}
+
 void admin_reply(struct sim *s, const struct sim_reply *reply)
 {
 	struct sim_thread *x = &s->client[SIM_ADMIN].thread[0];
@@ -60,6 +76,11 @@ void admin_reply(struct sim *s, const struct sim_reply *reply)
 		ok = ok || status == -ESRCH;
 	else if (x->request.kind == MESSAGE_RECLAIM)
 		ok = ok || status == -EBUSY || status == -EINVAL;
+	else if (x->request.kind == MESSAGE_SET)
+		ok = was_set(s, &x->request.set, status);
+	else if (x->request.kind == MESSAGE_WHY)
+		ok = ok || status == -ESRCH || status == -EINVAL || status == -EBUSY ||
+		     status == -EAGAIN;
 	else if (x->request.kind == MESSAGE_STATUS)
 		ok = status == -EPERM;
 	else

@@ -2,18 +2,30 @@
 #include "tests/sim/sim.h"
 
 #define DUE_EVERY 16u
+#define SLOTS_EVERY 32u
 #define AUDIT_EVERY 256u
 #define LAST_EVENTS 100000u
+
+/* Out of use. */
+static uint64_t count_reserved(const struct sim *s)
+{
+	uint64_t frames = 0;
+
+	for (uint32_t z = 0; z < s->pool->buddy.nr_zones; z++)
+		frames += s->pool->buddy.nr_reserved[z];
+	return frames;
+}
 
 static void check_sums(struct sim *s)
 {
 	const uint64_t *counters = s->pool->counters;
-	uint64_t frames = counters[COUNTER_nr_owned] + counters[COUNTER_nr_shared];
+	uint64_t frames = counters[COUNTER_nr_owned] + counters[COUNTER_nr_shared] +
+			  count_reserved(s);
 
 	for (uint32_t z = 0; z < s->pool->buddy.nr_zones; z++)
 		frames += s->pool->buddy.zones[z].nr_free;
 	if (frames != s->nr_frames)
-		sim_fail(s, "I5: %lu of %u frames are FREE, OWNED or SHARED", (unsigned long)frames,
+		sim_fail(s, "I5: %lu of %u frames are FREE, OWNED, SHARED or RESERVED", (unsigned long)frames,
 			 s->nr_frames);
 }
 
@@ -35,8 +47,11 @@ void check_step(struct sim *s)
 	if (s->session->parked_first != PARKED_NONE)
 		s->coverage->faults[FAULT_PARKED]++;
 	check_sums(s);
+	fair_check(s);
 	if (s->steps % DUE_EVERY == 0)
 		net_check_due(s);
+	if (s->steps % SLOTS_EVERY == 0)
+		purgeable_check(s);
 	if (s->steps % AUDIT_EVERY == 0 && !barrier)
 		check_audit(s, "between two events");
 }
@@ -61,6 +76,7 @@ void check_audit(struct sim *s, const char *when)
 		if (pool_client_is_attached(s->pool, id) && is_honest(s, id) &&
 		    (pool_client(s->pool, id)->nr_hostile || pool_client(s->pool, id)->nr_bad_free))
 			sim_fail(s, "client %u is honest and is said to lie, %s", id, when);
+	purgeable_check(s);
 	r = pool_check(s->pool, text, sizeof text);
 	if (r == POOL_HOSTILE && s->had_liars) {
 		(void)pool_note_liars(s->pool);
@@ -81,7 +97,7 @@ bool check_is_busy(const struct sim *s)
 		if (x->state == LIFE_NONE)
 			continue;
 		if (x->state != LIFE_ATTACHED || x->n_held || x->n_deferred || x->n_notes ||
-		    x->n_notes_due)
+		    x->n_notes_due || x->n_slots)
 			return true;
 		for (uint32_t t = 0; t < x->max_threads; t++)
 			if (x->thread[t].state != THREAD_ENDED)
@@ -119,11 +135,16 @@ static void check_empty(struct sim *s)
 
 	if (!session_is_idle(session) || session->nr_clients ||
 	    session->parked_first != PARKED_NONE || session->reclaim.outstanding)
-		sim_fail(s, "all are dead: %u clients, %u dying, %u upcalls in flight",
-			 session->nr_clients, session->nr_dying, session->reclaim.outstanding);
-	if (pool_nr_free(s->pool) != s->nr_frames)
+		sim_fail(s,
+			 "all are dead: %u clients, %u dying, %u upcalls and %u commits in flight",
+			 session->nr_clients, session->nr_dying, session->reclaim.outstanding,
+			 pool_nr_commits(s->pool));
+	if (pool_nr_free(s->pool) + count_reserved(s) != s->nr_frames)
 		sim_fail(s, "lost: all are dead, and %lu of %u frames are free",
-			 (unsigned long)pool_nr_free(s->pool), s->nr_frames);
+			 (unsigned long)(pool_nr_free(s->pool) + count_reserved(s)), s->nr_frames);
+	if (pool_resize_left(s->pool))
+		sim_fail(s, "all are dead, and %lu frames are still to go out of use, or into it",
+			 (unsigned long)pool_resize_left(s->pool));
 	check_audit(s, "when all are dead");
 }
 

@@ -27,8 +27,9 @@ static void say_hello(struct sim *s, uint32_t client)
 			  .version_max = PROTOCOL_VERSION,
 			  .max_threads = x->max_threads,
 			  .max_frames = sim_chance(s, 4) ? 64 + sim_below(s, 512) : 0,
-			  .name = "process"}};
+			  .name = "process ?"}};
 
+	hello.hello.name[8] = (char)('a' + client % SIM_NAMES);
 	x->handshake_id = hello.id;
 	net_send(s, client, &hello);
 }

@@ -5,6 +5,7 @@
  * filled with rubbish; the segment, the CTLs that the supervisor kept and the processes live on. */
 #include "tests/sim/sim.h"
 
+#include "shm/purge.h"
 #include "tests/model/crash.h"
 
 #include <errno.h>
@@ -25,7 +26,9 @@ static void do_step(void *arg)
 
 	timed.now_ns = s->now_ns;
 	timed.real_ns = s->now_ns;
+	fair_note(s);
 	session_step(s->session, &timed, &s->server.actions);
+	fair_restore(s);
 }
 
 /* Short steps have few stores, a sweep thousands. */
@@ -34,10 +37,25 @@ static uint64_t some_stores(struct sim *s)
 	return 1 + sim_below(s, sim_chance(s, 3) ? 2000 : 60);
 }
 
+/* It dies at the store that is armed, now or in the step. */
+static bool survives(struct sim *s, struct stepping *stepping)
+{
+	if (!crash_run(do_step, stepping))
+		return true;
+	fair_restore(s);
+	sim_cover(s, FAULT_CRASH_IN_STEP);
+	if (s->pool->journal->n)
+		sim_cover(s, FAULT_CRASH_IN_JOURNAL);
+	crash_now(s);
+	return false;
+}
+
 bool crash_step(struct sim *s, const struct session_event *event)
 {
 	struct stepping stepping = {s, event};
 
+	if (s->server.dies_in_purge)
+		return survives(s, &stepping);
 	if (s->server.dies_in == 0) {
 		do_step(&stepping);
 		return true;
@@ -54,13 +72,7 @@ bool crash_step(struct sim *s, const struct session_event *event)
 		return false;
 	}
 	crash_arm(some_stores(s));
-	if (!crash_run(do_step, &stepping))
-		return true;
-	sim_cover(s, FAULT_CRASH_IN_STEP);
-	if (s->pool->journal->n)
-		sim_cover(s, FAULT_CRASH_IN_JOURNAL);
-	crash_now(s);
-	return false;
+	return survives(s, &stepping);
 }
 
 void crash_now(struct sim *s)
@@ -75,6 +87,7 @@ void crash_now(struct sim *s)
 	server->in_steal = false;
 	server->dies_in = 0;
 	server->dies_in_actions = false;
+	server->dies_in_purge = false;
 	server->n_pending = 0;
 	for (uint32_t i = 0; i < SIM_CONNS; i++)
 		net_close(s, i);
@@ -91,10 +104,12 @@ void crash_planned(struct sim *s)
 	if (s->is_calm)
 		return;
 	(void)sim_after(s, 200 * MS + sim_below(s, 1300) * MS, SIM_CRASH, 0, 0);
-	if (!s->server.is_up || s->server.dies_in)
+	if (!s->server.is_up || s->server.dies_in || s->server.dies_in_purge)
 		return;
 	if (sim_chance(s, 4))
 		s->server.dies_in_actions = true;
+	else if (sim_chance(s, 3))
+		s->server.dies_in_purge = true;
 	else
 		s->server.dies_in = 300;
 }
@@ -131,6 +146,25 @@ static void forget_something(struct sim *s)
 	}
 }
 
+/* Entries that say PURGING are not seen. */
+static void adopt_blindly(struct sim *s, const struct session_event *event)
+{
+	uint32_t max_threads = pool_client_record(s->pool, event->client)->max_threads;
+	uint64_t *table = (uint64_t *)(void *)((char *)event->ctl +
+					       shm_ctl_table_offset(max_threads));
+	uint64_t was[SIM_SLOTS];
+
+	for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+		was[i] = table[i];
+		if (purge_unpack(was[i]).pins == PURGE_PURGING)
+			table[i] = PURGE_FREE_SLOT;
+	}
+	server_event(s, event);
+	for (uint32_t i = 0; i < SIM_SLOTS; i++)
+		if (purge_unpack(was[i]).pins == PURGE_PURGING)
+			table[i] = was[i];
+}
+
 /* Tells what became of the process of a client of the server before. */
 static void adopt(struct sim *s, client_id id)
 {
@@ -154,7 +188,10 @@ static void adopt(struct sim *s, client_id id)
 		s->ctl_of_server[watch->ctl] = true;
 		event.ctl = world_ctl(s, watch->ctl);
 	}
-	server_event(s, &event);
+	if (s->control == CONTROL_NO_PURGE_RECOVERY && event.ctl)
+		adopt_blindly(s, &event);
+	else
+		server_event(s, &event);
 }
 
 void crash_restart(struct sim *s)

@@ -4,6 +4,8 @@
  * that nobody else notices is for the others to say. */
 #include "tests/sim/sim.h"
 
+#include "shm/purge.h"
+
 #include <string.h>
 
 /* Mostly a small number, now and then any. */
@@ -70,6 +72,9 @@ static void fill(struct sim *s, struct sim_client *x, struct message *m)
 		m->cache_register.batch = field(s, 500);
 		m->cache_register.name[0] = sim_chance(s, 9) ? '\0' : 'c';
 		break;
+	case MESSAGE_PURGE_TABLE:
+		m->purge_table.nr_slots = field(s, 2 * SIM_SLOTS);
+		break;
 	case MESSAGE_CACHE_UNREGISTER:
 		m->cache_unregister.cache = field(s, 5);
 		break;
@@ -89,7 +94,8 @@ static void say(struct sim *s, uint32_t client)
 {
 	static const enum message_kind often[] = {
 		MESSAGE_ALLOC,      MESSAGE_ALLOC,     MESSAGE_FREE,       MESSAGE_PCP_REFILL,
-		MESSAGE_PCP_REFILL, MESSAGE_PCP_DRAIN, MESSAGE_PCP_CREATE, MESSAGE_CACHE_REGISTER};
+		MESSAGE_PCP_REFILL, MESSAGE_PCP_DRAIN, MESSAGE_PCP_CREATE, MESSAGE_CACHE_REGISTER,
+		MESSAGE_PURGE_TABLE};
 	struct message message;
 
 	memset(&message, 0, sizeof message);
@@ -129,6 +135,30 @@ static void scribble(struct sim *s, struct sim_client *x)
 	*bottom = head->top + n;
 }
 
+/* Entries with frames of anybody, the same twice, states that only the daemon may write; and what
+ * nobody can have rebuilt. */
+static void scribble_table(struct sim *s, struct sim_client *x)
+{
+	char *ctl = world_ctl(s, x->ctl);
+	uint64_t *entry = (uint64_t *)(void *)(ctl + shm_ctl_table_offset(x->max_threads));
+	uint64_t *header = (uint64_t *)(void *)(ctl + shm_ctl_purge_offset(x->max_threads));
+	uint32_t n = sim_below(s, 32);
+
+	sim_cover(s, FAULT_LIE_IN_TABLE);
+	while (n--) {
+		uint32_t i = sim_below(s, 2 * SIM_SLOTS);
+
+		entry[i] = purge_pack((struct purge_entry){
+			.pfn = some_pfn(s, x),
+			.stamp = field(s, 32),
+			.pins = sim_chance(s, 3) ? 252 + sim_below(s, 4) : sim_below(s, 2)});
+		if (i && sim_chance(s, 4))
+			entry[i] = entry[i - 1];
+	}
+	if (sim_chance(s, 4))
+		header[sim_below(s, sizeof(struct shm_purge_header) / 8)] = sim_any64(s);
+}
+
 static void answer(struct sim *s, uint32_t client)
 {
 	struct sim_client *x = &s->client[client];
@@ -161,6 +191,8 @@ void liar_acts(struct sim *s, uint32_t client)
 	answer(s, client);
 	if (sim_chance(s, 3))
 		scribble(s, x);
+	if (sim_chance(s, 3))
+		scribble_table(s, x);
 	if (!client_is_connected(x))
 		return;
 	for (uint32_t n = 1 + sim_below(s, 6); n; n--)

@@ -42,6 +42,7 @@ enum sim_event_kind {
 	X(CRASH_IN_STEAL)                                                                          \
 	X(CRASH_IN_ACTIONS)                                                                        \
 	X(CRASH_IN_RECOVERY)                                                                       \
+	X(CRASH_IN_PURGE)                                                                          \
 	X(CTL_NOT_KEPT)                                                                            \
 	X(BARRIER_FAILED)                                                                          \
 	X(PREPARE_FAILED)                                                                          \
@@ -80,7 +81,16 @@ enum sim_event_kind {
 	X(TOLD_ENOMEM)                                                                             \
 	X(TOLD_EAGAIN)                                                                             \
 	X(PARKED)                                                                                  \
-	X(LIMITS_READ)
+	X(LIMITS_READ)                                                                             \
+	X(SET)                                                                                     \
+	X(RESIZED)                                                                                 \
+	X(PIN_PURGED)                                                                              \
+	X(PIN_RACED)                                                                               \
+	X(PIN_OVERFLOW)                                                                            \
+	X(FOUND_PURGING)                                                                           \
+	X(REARMED)                                                                                 \
+	X(PURGED_WITH_MIN)                                                                         \
+	X(LIE_IN_TABLE)
 enum sim_fault {
 #define X(name) FAULT_##name,
 	SIM_FAULTS(X)
@@ -99,7 +109,10 @@ enum sim_fault {
 	X(TWO_REPLIES, "an answer is sent twice")                                                  \
 	X(NO_FENCE, "a pop looks at top before it moves bottom")                                   \
 	X(NO_MEMORY, "a commit that failed is called done")                                        \
-	X(WRONG_VICTIM, "the death of a process is told of another")
+	X(WRONG_VICTIM, "the death of a process is told of another")                               \
+	X(NO_EXCHANGE, "a purge does not see that the frame was pinned meanwhile")                 \
+	X(NO_PURGE_RECOVERY, "what a dead server had begun to purge is forgotten")                 \
+	X(BELOW_MIN, "a purge takes no notice of min")
 enum sim_control {
 #define X(name, text) CONTROL_##name,
 	SIM_CONTROLS(X)

@@ -36,6 +36,7 @@ void owner_gains(struct sim *s, uint32_t client, pfn_t pfn, order_t order)
 			 "process %u got frame %u, order %u: the map says state %u, owner %u, "
 			 "order %u",
 			 client, pfn, order, word.state, word.owner, word.order);
+	purgeable_settle(s, pfn, order);
 	for (pfn_t at = pfn; at < pfn + (1u << order); at += PAGEBLOCK_FRAMES)
 		if (!s->has_memory[at >> PAGEBLOCK_ORDER])
 			sim_fail(s, "I2: frame %u has no memory behind it", at);
@@ -106,6 +107,7 @@ void owner_dies(struct sim *s, uint32_t client)
 	}
 	for (uint32_t i = 0; i < x->n_deferred; i++)
 		owner_gives(s, client, &x->deferred[i]);
+	purgeable_dies(s, client);
 	x->n_held = 0;
 	x->n_deferred = 0;
 	x->nr_frames = 0;

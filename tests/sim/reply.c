@@ -111,7 +111,8 @@ void reply_taken(struct sim *s, uint32_t client, uint32_t thread, const struct s
 		trade_imported(s, client, thread, reply);
 		break;
 	case MESSAGE_PURGE_TABLE:
-		(void)is_want(s, client, x, reply);
+		if (!is_want(s, client, x, reply))
+			purgeable_table(s, client, reply->count);
 		break;
 	case MESSAGE_CACHE_REGISTER:
 		registered(s, client, x, reply);

@@ -1,6 +1,7 @@
 /* tests/sim/run.c - one seed, many seeds, and what they met. */
 #include "tests/sim/sim.h"
 
+#include "tests/model/crash.h"
 #include "tests/support/runner.h"
 
 #include <stdio.h>
@@ -26,6 +27,7 @@ static void weather(struct sim *s)
 		return;
 	sim_cover(s, FAULT_LIMITS_READ);
 	limits->client_max_frames = sim_chance(s, 2) ? 0 : 100 + sim_below(s, s->nr_frames / 8);
+	fair_draw_rules(s, limits);
 	server_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = limits});
 }
 
@@ -113,6 +115,7 @@ static void begin_calm(struct sim *s)
 	s->is_full = false;
 	s->server.dies_in = 0;
 	s->server.dies_in_actions = false;
+	s->server.dies_in_purge = false;
 	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
 		if (s->client[i].is_liar)
 			client_killed(s, i);
@@ -149,8 +152,10 @@ bool sim_run(struct sim *s, uint64_t seed, enum sim_control control)
 	const char *what;
 
 	world_begin(s, seed, control);
+	crash_watch_purges(purgeable_raced, s);
 	if (runner_panics(play, s, &what))
 		sim_fail(s, "panic: %s", what);
+	crash_watch_purges(NULL, NULL);
 	s->coverage->seeds++;
 	s->coverage->steps += s->steps;
 	return !s->failed;
@@ -206,8 +211,9 @@ const char *sim_never_seen(const struct sim_coverage *coverage)
 	for (int i = 0; i < ACTION_NR_KINDS; i++)
 		if (coverage->actions[i] == 0)
 			return session_action_name((enum session_action_kind)i);
-	for (int i = MESSAGE_HELLO; i <= MESSAGE_CHECK; i++)
-		if (coverage->messages[i] == 0)
+	for (int i = MESSAGE_HELLO; i < MESSAGE_NR_KINDS; i++)
+		if (coverage->messages[i] == 0 && i != MESSAGE_REPLY && i != MESSAGE_SHRINK &&
+		    i != MESSAGE_PRESSURE)
 			return "a kind of request";
 	return NULL;
 }

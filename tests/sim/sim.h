@@ -18,8 +18,10 @@
  *   magazine.c their ends of the magazines, a pop that stops half way included
  *   trade.c    share, transfer, import, put
  *   shrink.c    caches and what they answer to Shrink: the truth, late, never
+ *   purgeable.c  purge tables: new, pin, unpin, rearm, take, drop
+ *   fair.c     limits and weights, and that a purge keeps min
  *   liar.c     processes that send, write and answer anything
- *   admin.c    Check, Drain, Reclaim and Status by an observer
+ *   admin.c    Check, Drain, Reclaim, Set, Why and Status by an observer
  *   owner.c    who holds which frame, as the processes see it
  *   check.c    the invariants, after each step and at the end
  *   run.c      one seed, many seeds, coverage
@@ -46,6 +48,9 @@
 #define SIM_EVENTS_MAX 8192u
 #define SIM_MESSAGES_MAX 2048u
 #define SIM_HELD_MAX 256u
+#define SIM_HELD_ROOM 64u /* for answers that are on their way */
+#define SIM_SLOTS 32u     /* of a purge table, that a process uses */
+#define SIM_NAMES 4u
 #define SIM_NOTES_MAX 8u
 #define SIM_UPCALLS_MAX 70u
 #define SIM_DUES_MAX 96u
@@ -121,6 +126,14 @@ struct sim_block {
 	bool is_known;  /* others have its handle */
 };
 
+struct sim_slot { /* of a purge table, as its process sees it */
+	struct sim_block block;
+	bool is_used;
+	bool is_lost; /* purged, and the map of owners knows */
+	uint32_t pins;
+	uint32_t gen; /* of the frame: its content is what it was while that is the same */
+};
+
 enum sim_thread_state { THREAD_IDLE, THREAD_WAITS, THREAD_IN_POP, THREAD_ENDED };
 
 struct sim_thread {
@@ -172,6 +185,9 @@ struct sim_client {
 	struct sim_block held[SIM_HELD_MAX];
 	uint32_t n_deferred; /* given back, but no magazine had room */
 	struct sim_block deferred[SIM_HELD_MAX];
+	uint32_t nr_slots, n_slots; /* there are, in use */
+	struct sim_slot slot[SIM_SLOTS];
+	uint64_t nr_lost; /* frames that it found purged */
 	uint32_t n_notes, n_notes_due;
 	struct sim_note notes[SIM_NOTES_MAX];
 	uint32_t caches; /* bit: registered */
@@ -198,11 +214,16 @@ struct sim_server {
 	uint32_t dies_in; /* steps: it will die at a store of one of them; 0: no such plan */
 	bool in_steal;
 	bool dies_in_actions;
+	bool dies_in_purge;
 	struct session_limits limits;
 	uint32_t n_pending;
 	struct session_event pending[SESSION_MAX_ACTIONS];
 	struct sim_watch watch[SHM_MAX_CLIENTS + 1];
 	struct session_actions actions;
+};
+
+struct sim_share { /* of a client, before a step */
+	uint64_t nr_purged, min;
 };
 
 struct sim_coverage {
@@ -256,6 +277,7 @@ struct sim {
 	struct sim_server server;
 	struct sim_conn conn[SIM_CONNS];
 	struct sim_client client[SIM_CLIENTS + 1];
+	struct sim_share before[SHM_MAX_CLIENTS + 1];
 	uint64_t steps;
 	uint32_t holder[SIM_FRAMES_MAX]; /* owner.c */
 	uint16_t references[SIM_FRAMES_MAX];
@@ -376,7 +398,7 @@ bool magazine_give(struct sim *s, uint32_t client, uint32_t thread, struct sim_b
 void magazine_begin_pop(struct sim *s, uint32_t client, uint32_t thread, uint32_t magazine);
 void magazine_end_pop(struct sim *s, uint32_t client, uint32_t thread);
 
-/* --- trade.c, shrink.c, liar.c, admin.c ----------------------------------------------------------
+/* --- trade.c, purgeable.c, fair.c, shrink.c, liar.c, admin.c ----------------------------------------------------------
  */
 
 /* Each begins something on an idle thread; false: there is nothing of that kind to do. */
@@ -386,7 +408,32 @@ bool trade_import(struct sim *s, uint32_t client, uint32_t thread);
 bool trade_put(struct sim *s, uint32_t client, uint32_t thread);
 void trade_shared(struct sim *s, uint32_t client, uint32_t thread, const struct sim_reply *reply);
 void trade_imported(struct sim *s, uint32_t client, uint32_t thread, const struct sim_reply *reply);
+/* An import of the frame is on its way. */
+bool trade_is_importing(const struct sim *s, uint32_t client, pfn_t pfn);
 void trade_noted(struct sim *s, const struct sim_event *event);
+
+/* Some work on the purge table, which needs no server. */
+void purgeable_act(struct sim *s, uint32_t client);
+/* The table has so many slots now. */
+void purgeable_table(struct sim *s, uint32_t client, uint64_t nr_slots);
+/* Unpins all and drops all that the server does not purge at the moment. */
+void purgeable_end_all(struct sim *s, uint32_t client);
+/* Who has one of the frames in a slot whose entry says that it is gone has it no longer. */
+void purgeable_settle(struct sim *s, pfn_t pfn, order_t order);
+void purgeable_dies(struct sim *s, uint32_t client);
+/* The process has a reference of the shared frame in a slot. */
+bool purgeable_has(const struct sim *s, uint32_t client, pfn_t pfn);
+/* The server is about to purge the entry. */
+void purgeable_raced(void *arg, uint64_t *entry);
+/* Entries, processes and the map of frames agree. */
+void purgeable_check(struct sim *s);
+
+void fair_draw_rules(struct sim *s, struct session_limits *limits);
+void fair_draw_set(struct sim *s, struct message_set *set);
+/* Before a step, after it, and if the server outlived it. */
+void fair_note(struct sim *s);
+void fair_restore(struct sim *s);
+void fair_check(struct sim *s);
 
 bool shrink_change(struct sim *s, uint32_t client, uint32_t thread);
 void shrink_fill(struct sim *s, uint32_t client);

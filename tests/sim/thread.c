@@ -7,7 +7,6 @@
 #define PAUSE_LEAST (2 * MS)
 #define PAUSE_MOST (1600 * MS)
 #define HALF_POP_MOST (50 * MS)
-#define HELD_ROOM 64u /* for answers that are on their way */
 
 void thread_wake(struct sim *s, uint32_t client, uint32_t thread, uint64_t delay_ns)
 {
@@ -101,7 +100,7 @@ static void take(struct sim *s, uint32_t client, uint32_t thread)
 	uint32_t number = order ? MAGAZINE_COLD + order : sim_chance(s, 4);
 	uint32_t n = 1 + sim_below(s, order ? 2 : 16);
 
-	if (x->n_held + HELD_ROOM > SIM_HELD_MAX)
+	if (x->n_held + SIM_HELD_ROOM > SIM_HELD_MAX)
 		return;
 	n -= magazine_take(s, client, thread, number, n);
 	if (n == 0 || !client_is_connected(x))
@@ -120,7 +119,7 @@ static void alloc(struct sim *s, uint32_t client, uint32_t thread)
 {
 	struct sim_client *x = &s->client[client];
 
-	if (x->n_held + HELD_ROOM > SIM_HELD_MAX)
+	if (x->n_held + SIM_HELD_ROOM > SIM_HELD_MAX)
 		return;
 	ask(s, client, thread, MESSAGE_ALLOC);
 	x->thread[thread].request.alloc =
@@ -143,7 +142,8 @@ static void free_by_request(struct sim *s, uint32_t client, uint32_t thread, str
 static void purge_table(struct sim *s, uint32_t client, uint32_t thread)
 {
 	ask(s, client, thread, MESSAGE_PURGE_TABLE);
-	s->client[client].thread[thread].request.purge_table.nr_slots = sim_below(s, s->nr_frames);
+	s->client[client].thread[thread].request.purge_table.nr_slots =
+		sim_chance(s, 8) ? sim_below(s, s->nr_frames) : SIM_SLOTS + sim_below(s, 64);
 	thread_send(s, client, thread);
 }
 
@@ -210,10 +210,12 @@ static void act_alone(struct sim *s, uint32_t client, uint32_t thread)
 {
 	uint32_t what = sim_below(s, 10);
 
-	if (what < 4)
+	if (what < 3)
 		take(s, client, thread);
-	else if (what < 8)
+	else if (what < 5)
 		give(s, client, thread);
+	else if (what < 8)
+		purgeable_act(s, client);
 	else
 		magazine_begin_pop(s, client, thread, sim_below(s, MAGAZINE_COUNT));
 }
@@ -225,6 +227,13 @@ static void act(struct sim *s, uint32_t client, uint32_t thread)
 
 	if (x->n_upcalls && shrink_answer(s, client, thread))
 		return;
+	if (sim_chance(s, 4)) {
+		if (x->nr_slots)
+			purgeable_act(s, client);
+		else
+			purge_table(s, client, thread);
+		return;
+	}
 	if (what < 55) {
 		if (x->nr_frames < x->appetite ? what < 40 : what < 15)
 			take(s, client, thread);
@@ -263,11 +272,12 @@ static void act_calmly(struct sim *s, uint32_t client, uint32_t thread)
 	x->n_upcalls = 0;
 	for (uint32_t i = 0; i < x->n_held; i++)
 		x->held[i].cache = 0;
+	purgeable_end_all(s, client);
 	if (trade_import(s, client, thread) || trade_put(s, client, thread))
 		return;
 	if (x->n_held)
 		give(s, client, thread);
-	else if (x->n_deferred == 0 && x->n_notes == 0 && x->n_notes_due == 0)
+	else if (x->n_deferred == 0 && x->n_slots == 0 && x->n_notes == 0 && x->n_notes_due == 0)
 		x->thread[thread].state = THREAD_ENDED;
 }
 

@@ -161,13 +161,31 @@ void trade_noted(struct sim *s, const struct sim_event *event)
 		}
 }
 
+bool trade_is_importing(const struct sim *s, uint32_t client, pfn_t pfn)
+{
+	const struct sim_client *x = &s->client[client];
+
+	for (uint32_t t = 0; t < SIM_THREADS_MAX; t++)
+		if (x->thread[t].state == THREAD_WAITS &&
+		    x->thread[t].request.kind == MESSAGE_IMPORT &&
+		    x->thread[t].note.handle >> 32 == pfn)
+			return true;
+	return false;
+}
+
 bool trade_import(struct sim *s, uint32_t client, uint32_t thread)
 {
 	struct sim_client *x = &s->client[client];
 	struct sim_thread *t;
 
-	if (x->n_notes == 0 || x->n_held + 64 > SIM_HELD_MAX)
+	if (x->n_notes == 0 || x->n_held + SIM_HELD_ROOM > SIM_HELD_MAX)
 		return false;
+	/* The library refuses what it has in a slot. */
+	if (!x->notes[x->n_notes - 1].is_transfer &&
+	    purgeable_has(s, client, (pfn_t)(x->notes[x->n_notes - 1].handle >> 32))) {
+		x->n_notes--;
+		return false;
+	}
 	t = begin(s, client, thread, MESSAGE_IMPORT);
 	t->note = x->notes[--x->n_notes];
 	t->request.import = (struct message_import){.handle = t->note.handle};
@@ -236,11 +254,8 @@ bool trade_put(struct sim *s, uint32_t client, uint32_t thread)
 		return true;
 	}
 	/* An import of the same frame that is under way has this reference in mind, too. */
-	for (uint32_t t = 0; t < SIM_THREADS_MAX; t++)
-		if (x->thread[t].state == THREAD_WAITS &&
-		    x->thread[t].request.kind == MESSAGE_IMPORT &&
-		    x->thread[t].note.handle >> 32 == x->held[i].pfn)
-			return false;
+	if (trade_is_importing(s, client, x->held[i].pfn))
+		return false;
 	block = owner_unhold(s, client, i);
 	owner_puts(s, &block);
 	begin(s, client, thread, MESSAGE_PUT)->request.put = (struct message_put){.pfn = block.pfn};

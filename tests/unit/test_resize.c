@@ -208,6 +208,28 @@ static void a_punch_that_a_crash_cut_short_is_done_again(void)
 #define CHUNK (1u << ORDER_MAX)
 
 /* Neither side may touch a mem_map that has no memory: map_ready says which has. */
+static void growing_waits_for_a_punch_under_way(void)
+{
+	struct pool_commit punch;
+	struct fixture_pool f;
+
+	fixture_pool_open(&f, MAX);
+	fixture_pool_commit_all(&f);
+	CU_ASSERT_EQUAL(pool_resize(f.pool, CONFIGURED), 0);
+	while (pool_resize_step(f.pool))
+		;
+	CU_ASSERT_FATAL(pool_plan_resize(f.pool, &punch));
+	CU_ASSERT_EQUAL(pool_resize(f.pool, MAX), 0);
+	while (pool_resize_step(f.pool))
+		;
+	CU_ASSERT(pool_size_online(f.pool) < MAX);
+	pool_commit_done(f.pool, &punch, true);
+	(void)fixture_pool_settle_size(&f);
+	CU_ASSERT_EQUAL(pool_size_online(f.pool), MAX);
+	CU_ASSERT_FALSE(pool_resize_is_under_way(f.pool));
+	fixture_pool_close(&f);
+}
+
 static void a_chunk_is_divided_when_its_map_has_memory(void)
 {
 	struct pool_options options = {
@@ -306,6 +328,7 @@ CU_TestInfo test_resize[] = {
 	 a_new_server_goes_on_with_the_size_that_is_wanted},
 	{"a punch that a crash cut short is done again",
 	 a_punch_that_a_crash_cut_short_is_done_again},
+	{"growing waits for a punch under way", growing_waits_for_a_punch_under_way},
 	{"a chunk is divided when its map has memory", a_chunk_is_divided_when_its_map_has_memory},
 	{"the last zone changes first", the_last_zone_changes_first},
 	{"watermarks follow the size", watermarks_follow_the_size},
