@@ -96,11 +96,11 @@ static int try_connect(const struct endpoint *endpoint, pid_t *ret_pid)
 	return r;
 }
 
-/* Also if nobody has waited for it yet. */
+/* Also if nobody has waited for it yet, or if that cannot be told at the moment: worth a wait. */
 static bool is_dead(pid_t pid)
 {
 	struct pollfd death = {.fd = pid > 0 ? pidfd_open(pid, 0) : -1, .events = POLLIN};
-	bool dead = death.fd < 0 ? pid > 0 && errno == ESRCH : poll(&death, 1, 0) == 1;
+	bool dead = death.fd < 0 ? pid > 0 : poll(&death, 1, 0) == 1;
 
 	if (death.fd >= 0)
 		(void)close(death.fd);
