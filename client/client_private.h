@@ -174,7 +174,7 @@ struct rpc {
 struct share_entry { /* a shared frame and how often this process holds it; 0: free entry */
 	uint32_t pfn;
 	uint32_t count;
-	bool lent; /* to a slot of the purge table, which stands for the one reference */
+	pageclient_slot lent; /* the slot that stands for the one reference; 0: none */
 };
 
 struct pageclient {
@@ -463,11 +463,11 @@ bool share_is_held(const pageclient *client, uint32_t pfn);
 void share_lock(pageclient *client);
 bool share_try_lock(pageclient *client);
 void share_unlock(pageclient *client);
-/* The one reference of pfn now stands in a slot of the purge table. -EINVAL: not held. -EBUSY: held
- * more than once, or lent already. */
+/* The one reference of pfn is lent to SLOT_SOON. -EINVAL: not held. -EBUSY: twice, or lent. */
 int share_lend(pageclient *client, uint32_t pfn);
-/* It is the program's again; or (gone) the daemon has purged it. */
-void share_return(pageclient *client, uint32_t pfn, bool gone);
+/* Lent to `from`, and only then, it is now lent to `to`; 0: the program's again; SLOT_PURGED: gone.
+ */
+void share_pass(pageclient *client, uint32_t pfn, pageclient_slot from, pageclient_slot to);
 int share_open(pageclient *client);
 void share_close(pageclient *client);
 

@@ -1,6 +1,7 @@
 /* client/purge_slot.c - see purge_slot.h. */
-#include "client/client_private.h"
+#include "client/purge_slot.h"
 
+#include "client/client_private.h"
 #include "paged/bits.h"
 #include "shm/purge.h"
 
@@ -131,6 +132,19 @@ uint64_t *purge_slot_entry(const pageclient *client, pageclient_slot slot)
 	return &client->purge.entry[(uint32_t)slot];
 }
 
+bool purge_slot_has_lost(const pageclient *client, pageclient_slot slot, pfn_t pfn)
+{
+	/* acquire; pairs with the release in purge_slot_begin() */
+	uint32_t nr_used = __atomic_load_n(&client->purge.nr_used, __ATOMIC_ACQUIRE);
+	struct purge_entry entry;
+
+	if ((uint32_t)slot >= nr_used || !purge_slot_is_current(client, slot))
+		return false;
+	entry = purge_unpack(shm_load(purge_slot_entry(client, slot)));
+	return entry.pfn == pfn && entry.pins > PURGE_PINS_MAX &&
+	       purge_slot_is_current(client, slot);
+}
+
 /* --- what the daemon is told --- */
 
 uint32_t purge_generation(const pageclient *client)
@@ -153,13 +167,19 @@ static void told_add(uint64_t *word, uint64_t n)
 void purge_tell_refault(pageclient *client, pageclient_slot slot, uint64_t word)
 {
 	struct shm_purge_header *told = client->purge.told;
-	uint32_t not_missed = 0;
+	uint32_t *missed_us = &client->purge.slot[(uint32_t)slot].missed_us;
+	uint32_t not_missed = 0, now = now_us();
 
-	/* relaxed; a time for statistics */
-	if (!told ||
-	    !__atomic_compare_exchange_n(&client->purge.slot[(uint32_t)slot].missed_us, &not_missed,
-					 now_us(), false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+	/* seq_cst; against a re-arm, which exchanges the entry and then this: one of the two sees
+	 * the other, so that no time is left behind for the next rebuild to be measured from. */
+	if (!told || !__atomic_compare_exchange_n(missed_us, &not_missed, now, false,
+						  __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		return;
+	if (!purge_slot_has_lost(client, slot, purge_unpack(word).pfn)) {
+		(void)__atomic_compare_exchange_n(missed_us, &now, 0, false, __ATOMIC_RELAXED,
+						  __ATOMIC_RELAXED);
+		return;
+	}
 	told_add(&told->nr_refault, 1);
 	told_add(&told->refault_age, purge_age(purge_generation(client), purge_unpack(word).stamp));
 }
@@ -168,9 +188,9 @@ void purge_tell_refault(pageclient *client, pageclient_slot slot, uint64_t word)
 void purge_tell_rebuild(pageclient *client, pageclient_slot slot, order_t order)
 {
 	struct shm_purge_header *told = client->purge.told;
-	/* relaxed; as above */
+	/* seq_cst; as above */
 	uint32_t missed_us = __atomic_exchange_n(&client->purge.slot[(uint32_t)slot].missed_us, 0,
-						 __ATOMIC_RELAXED);
+						 __ATOMIC_SEQ_CST);
 
 	if (!told || missed_us == 0)
 		return;

@@ -18,6 +18,9 @@
 #pragma GCC visibility pop
 
 #define SLOT_NONE UINT32_MAX
+/* In place of a handle, for share_lend() and share_pass(): never a slot's. */
+#define SLOT_SOON UINT64_C(0xffffffff)    /* one that is just being filled */
+#define SLOT_PURGED UINT64_C(0x1ffffffff) /* none: the daemon took the frame */
 
 struct purge_slot {
 	uint32_t generation; /* atomic; of the handle: another one is stale */
@@ -55,6 +58,8 @@ pageclient_slot purge_slot_handle(const pageclient *client, uint32_t index);
 int purge_slot_find(const pageclient *client, pageclient_slot slot);
 bool purge_slot_is_current(const pageclient *client, pageclient_slot slot);
 uint64_t *purge_slot_entry(const pageclient *client, pageclient_slot slot);
+/* Was pfn purged from the slot, or is it about to be? Any number for a slot; no error is set. */
+bool purge_slot_has_lost(const pageclient *client, pageclient_slot slot, pfn_t pfn);
 /* The generation clock. */
 uint32_t purge_generation(const pageclient *client);
 /* A pin found the slot purged; word is its entry. Only the first one since counts. */

@@ -113,13 +113,15 @@ int pageclient_purgeable_new(pageclient *client, void *frame, pageclient_slot *r
 	r = slot_get(client, &index);
 	if (r < 0) {
 		if (shared)
-			share_return(client, pfn, false);
+			share_pass(client, pfn, SLOT_SOON, 0);
 		return r;
 	}
 	client->purge.slot[index].shared = shared;
 	purge_new(&client->purge.entry[index], pfn);
 	*ret_slot = purge_slot_handle(client, index);
 	(void)pthread_mutex_unlock(&client->purge.lock);
+	if (shared)
+		share_pass(client, pfn, SLOT_SOON, *ret_slot);
 	return 0;
 }
 
@@ -285,10 +287,10 @@ int pageclient_purgeable_rearm(pageclient *client, pageclient_slot slot, void *f
 		r = rearm_locked(client, slot, pfn, shared, order, &old, &old_shared);
 		(void)pthread_mutex_unlock(&client->purge.lock);
 	}
-	if (r < 0 && shared)
-		share_return(client, pfn, false);
-	if (r == 0 && old_shared && old != pfn)
-		share_return(client, old, true);
+	if (r == 0 && old_shared)
+		share_pass(client, old, slot, SLOT_PURGED);
+	if (shared)
+		share_pass(client, pfn, SLOT_SOON, r == 0 ? slot : 0);
 	return r;
 }
 
@@ -327,7 +329,7 @@ static int slot_close(pageclient *client, pageclient_slot slot, uint32_t pins, p
 	}
 	(void)pthread_mutex_unlock(&client->purge.lock);
 	if (r == 0 && *ret_pfn == PFN_NONE && *ret_shared)
-		share_return(client, purge_unpack(word).pfn, true);
+		share_pass(client, purge_unpack(word).pfn, slot, SLOT_PURGED);
 	return r;
 }
 
@@ -340,7 +342,7 @@ int pageclient_purgeable_take(pageclient *client, pageclient_slot slot, void **r
 	if (r < 0)
 		return r;
 	if (shared)
-		share_return(client, pfn, false);
+		share_pass(client, pfn, slot, 0);
 	*ret_frame = client->data + ((size_t)pfn << client->page_shift);
 	return 0;
 }
@@ -357,7 +359,7 @@ int pageclient_purgeable_drop(pageclient *client, pageclient_slot slot)
 		return r;
 	frame = client->data + ((size_t)pfn << client->page_shift);
 	if (shared) {
-		share_return(client, pfn, false);
+		share_pass(client, pfn, slot, 0);
 		return pageclient_put(client, frame);
 	}
 	if (client_state(client) == PAGECLIENT_PRIVATE)

@@ -70,11 +70,6 @@ static struct share_entry *share_find(struct share_entry *entry, uint32_t capaci
 	return &entry[i];
 }
 
-bool share_is_held(const pageclient *client, uint32_t pfn)
-{
-	return share_find(client->shares.entry, client->shares.capacity, pfn)->count != 0;
-}
-
 /* There is room for one more entry. */
 static int share_reserve(pageclient *client)
 {
@@ -125,15 +120,43 @@ static void share_remove(pageclient *client, struct share_entry *entry)
 	}
 }
 
+/* What was purged from a slot is not held any more, though the slot remembers it: the frame may be
+ * anybody's by now, ours too. What we ask of it comes after the purge, since the daemon does one
+ * thing at a time, and recovery ends what a dead one began. */
+static bool share_is_lost(const pageclient *client, const struct share_entry *entry)
+{
+	return entry->count != 0 && entry->lent &&
+	       purge_slot_has_lost(client, entry->lent, entry->pfn);
+}
+
+bool share_is_held(const pageclient *client, uint32_t pfn)
+{
+	const struct share_entry *entry =
+		share_find(client->shares.entry, client->shares.capacity, pfn);
+
+	return entry->count != 0 && !share_is_lost(client, entry);
+}
+
+/* As share_find(), and a lost one ends: entries that were found before may have moved. */
+static struct share_entry *share_look(pageclient *client, uint32_t pfn)
+{
+	struct share_entry *entry = share_find(client->shares.entry, client->shares.capacity, pfn);
+
+	if (!share_is_lost(client, entry))
+		return entry;
+	share_remove(client, entry);
+	return share_find(client->shares.entry, client->shares.capacity, pfn);
+}
+
 int share_lend(pageclient *client, uint32_t pfn)
 {
 	struct share_entry *entry;
 	int r = -EINVAL;
 
 	share_lock(client);
-	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
+	entry = share_look(client, pfn);
 	if (entry->count == 1 && !entry->lent) {
-		entry->lent = true;
+		entry->lent = SLOT_SOON;
 		r = 0;
 	} else if (entry->count > 0) {
 		r = -EBUSY;
@@ -142,22 +165,26 @@ int share_lend(pageclient *client, uint32_t pfn)
 	return r;
 }
 
-void share_return(pageclient *client, uint32_t pfn, bool gone)
+void share_pass(pageclient *client, uint32_t pfn, pageclient_slot from, pageclient_slot to)
 {
 	struct share_entry *entry;
 
 	share_lock(client);
 	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
-	entry->lent = false;
-	if (gone && entry->count == 1)
-		share_remove(client, entry);
+	if (entry->count == 1 && entry->lent == from) {
+		entry->lent = to;
+		if (to == SLOT_PURGED)
+			share_remove(client, entry);
+	}
 	share_unlock(client);
 }
 
 /* Is the frame's reference in the purge table? Then nothing else may count on it. */
-static int share_check_lent(const pageclient *client, uint32_t pfn)
+static int share_check_lent(pageclient *client, uint32_t pfn)
 {
-	if (!share_find(client->shares.entry, client->shares.capacity, pfn)->lent)
+	const struct share_entry *entry = share_look(client, pfn);
+
+	if (entry->count == 0 || !entry->lent)
 		return 0;
 	return error_set(-EBUSY, "the frame is in a purgeable slot of this process: take it out "
 				 "with pageclient_purgeable_take() first");
@@ -309,12 +336,13 @@ int pageclient_import(pageclient *client, uint64_t handle, void **ret_frame, uns
 static int put_locked(pageclient *client, struct pcp *pcp, pfn_t pfn)
 {
 	struct message request = {.kind = MESSAGE_PUT, .put = {.pfn = pfn}};
-	struct share_entry *entry = share_find(client->shares.entry, client->shares.capacity, pfn);
+	struct share_entry *entry;
 	struct message_reply reply;
 	int r = share_check_lent(client, pfn);
 
 	if (r < 0)
 		return r;
+	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
 	if (entry->count > 1) {
 		entry->count--;
 		return 0;

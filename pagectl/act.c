@@ -4,6 +4,8 @@
 #include "pagectl/pagectl.h"
 #include "pagectl/verdict.h"
 
+#include <ctype.h>
+#include <errno.h>
 #include <string.h>
 
 int act_call(struct pagectl *ctl, struct message *request, struct message_reply *ret_reply)
@@ -76,12 +78,32 @@ int act_drain(struct pagectl *ctl)
 	return bring_back(ctl, &request, "client", ctl->client, "drained", "");
 }
 
-/* `CLIENT:ID` as numbers; false: it is a name. */
-static bool parse_cache(const char *text, uint32_t *ret_client, uint32_t *ret_cache)
+/* Digits alone, up to `end`; 0 is no number of a client or a cache. */
+static bool parse_id(const char *text, char end, unsigned long max, uint32_t *ret_id,
+		     const char **ret_rest)
 {
-	char rest;
+	char *rest;
+	unsigned long id;
 
-	return sscanf(text, "%u:%u%c", ret_client, ret_cache, &rest) == 2;
+	errno = 0;
+	id = strtoul(text, &rest, 10);
+	if (!isdigit((unsigned char)text[0]) || *rest != end || errno || id < 1 || id > max)
+		return false;
+	*ret_id = (uint32_t)id;
+	*ret_rest = rest;
+	return true;
+}
+
+bool act_parse_cache(const char *text, uint32_t *ret_client, uint32_t *ret_cache)
+{
+	uint32_t client, cache;
+
+	if (!parse_id(text, ':', SHM_MAX_CLIENTS, &client, &text) ||
+	    !parse_id(text + 1, '\0', UINT32_MAX, &cache, &text))
+		return false;
+	*ret_client = client;
+	*ret_cache = cache;
+	return true;
 }
 
 /* The one cache of that name, of the client that --client gave, if it did. */
@@ -89,8 +111,15 @@ static int find_cache(const struct pagectl *ctl, struct message_reclaim *reclaim
 {
 	uint32_t n = 0;
 
-	if (parse_cache(ctl->cache, &reclaim->client, &reclaim->cache))
-		return PAGECTL_OK;
+	if (act_parse_cache(ctl->cache, &reclaim->client, &reclaim->cache)) {
+		if (!ctl->client || ctl->client == reclaim->client)
+			return PAGECTL_OK;
+		fprintf(stderr,
+			"pagectl: --cache %s is not one of --client %u; try pagectl "
+			"reclaim --help\n",
+			ctl->cache, ctl->client);
+		return PAGECTL_USAGE;
+	}
 	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++) {
 		struct shm_cache cache = ctl->view.caches[i];
 

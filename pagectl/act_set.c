@@ -84,6 +84,8 @@ int act_parse_frames(const struct pagectl *ctl, const char *text, uint64_t *ret_
 		*ret_frames = n;
 	} else if (strcmp(end, "%") == 0 && n <= 100) {
 		*ret_frames = (uint64_t)header->wanted_frames * n / 100;
+	} else if (shift >= 0 && n << shift >> shift != n) {
+		return usage(ctl, "is more than any machine has", text);
 	} else if (shift >= 0) {
 		*ret_frames = (n << shift) >> header->page_shift;
 		if (n && *ret_frames == 0)
@@ -99,18 +101,22 @@ static int parse_value(const struct pagectl *ctl, uint32_t key, const char *text
 		       uint64_t *ret_value)
 {
 	char *end;
+	int r;
 
 	if (strcmp(text, "default") == 0) {
 		*ret_value = SET_DEFAULT;
 		return PAGECTL_OK;
 	}
 	if (key != SET_WEIGHT) {
-		if (key == SET_MAX && strcmp(text, "0") == 0)
-			return usage(ctl,
-				     "would be nothing at all; 1 or more frames, or none, would be "
-				     "right",
-				     "max=0");
-		return act_parse_frames(ctl, text, ret_value);
+		r = act_parse_frames(ctl, text, ret_value);
+		/* 0 means none on the wire. */
+		if (r == PAGECTL_OK && *ret_value == 0 && (key == SET_MAX || key == SET_HIGH) &&
+		    strcmp(text, "none") != 0)
+			r = usage(ctl,
+				  "would be nothing at all; 1 or more frames, or none, would be "
+				  "right",
+				  text);
+		return r;
 	}
 	errno = 0;
 	*ret_value = strtoull(text, &end, 10);

@@ -118,12 +118,11 @@ static int find_client(const struct pagectl *ctl, const char *text, struct subje
 /* CLIENT:ID, or a name. */
 static int find_cache(const struct pagectl *ctl, const char *text, struct subject *subject)
 {
-	char list[128], rest;
+	char list[128];
 	uint32_t n;
 
 	subject->why.kind = WHY_CACHE;
-	if (isdigit((unsigned char)text[0]) &&
-	    sscanf(text, "%u:%u%c", &subject->why.client, &subject->why.number, &rest) == 2)
+	if (act_parse_cache(text, &subject->why.client, &subject->why.number))
 		return PAGECTL_OK;
 	n = caches_named(ctl, text, &subject->why, list, sizeof(list));
 	return n == 1 ? PAGECTL_OK : not_one("cache", text, n, list);

@@ -90,6 +90,8 @@ int act_call(struct pagectl *ctl, struct message *request, struct message_reply 
 /* A number of frames: 4096, 64M, 25% of the segment, none. Returns an enum pagectl_exit; what is
  * wrong is on stderr. */
 int act_parse_frames(const struct pagectl *ctl, const char *text, uint64_t *ret_frames);
+/* `CLIENT:ID`, a client's number and its cache's; false: it is none, and perhaps a name. */
+bool act_parse_cache(const char *text, uint32_t *ret_client, uint32_t *ret_cache);
 /* Prints why the daemon refused; returns PAGECTL_FAILED. */
 int act_refused(const struct pagectl *ctl, const struct message_reply *reply);
 

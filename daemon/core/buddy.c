@@ -116,6 +116,14 @@ static bool goes_offline(struct buddy *buddy, uint32_t z, pfn_t pfn, order_t ord
 	return true;
 }
 
+/* Two FREE heads, on no list, become one of order. */
+static void join(struct buddy *buddy, pfn_t lower, pfn_t upper, order_t order)
+{
+	page_set(buddy->map, lower, page_free_word(buddy->map, lower, order));
+	page_set(buddy->map, upper,
+		 (struct page_word){.state = PAGE_TAIL, .gen = page_get(buddy->map, upper).gen});
+}
+
 /* Returns the head of the block that it became. */
 static pfn_t give(struct buddy *buddy, uint32_t z, pfn_t pfn)
 {
@@ -131,10 +139,7 @@ static pfn_t give(struct buddy *buddy, uint32_t z, pfn_t pfn)
 
 		remove_from(buddy, z, other, order);
 		order++;
-		page_set(buddy->map, lower, page_free_word(buddy->map, lower, order));
-		page_set(buddy->map, upper,
-			 (struct page_word){.state = PAGE_TAIL,
-					    .gen = page_get(buddy->map, upper).gen});
+		join(buddy, lower, upper, order);
 		pfn = lower;
 	}
 	insert_in(buddy, z, pfn, order);
@@ -144,6 +149,34 @@ static pfn_t give(struct buddy *buddy, uint32_t z, pfn_t pfn)
 void buddy_give(struct buddy *buddy, pfn_t pfn)
 {
 	(void)give(buddy, buddy_zone_of(buddy, pfn), pfn);
+}
+
+/* Rows of those that are on no list become few blocks; only these are listed. All are before the
+ * first merge with what was listed: it must not meet a FREE head that is on no list. */
+void buddy_give_many(struct buddy *buddy, pfn_t *pfn, uint32_t n)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < n; i++) {
+		pfn_t at = pfn[i];
+		order_t order = page_get(buddy->map, at).order;
+
+		PAGED_DEBUG_CHECK(page_get(buddy->map, at).state == PAGE_FREE);
+		while (kept > 0 && order < ORDER_MAX && (pfn[kept - 1] ^ (1u << order)) == at &&
+		       pfn[kept - 1] < at && page_get(buddy->map, pfn[kept - 1]).order == order &&
+		       buddy_can_merge(buddy, buddy_zone_of(buddy, pfn[kept - 1]), pfn[kept - 1],
+				       order, PAGE_FREE)) {
+			kept--;
+			join(buddy, pfn[kept], at, ++order);
+			at = pfn[kept];
+		}
+		pfn[kept++] = at;
+	}
+	for (uint32_t i = 0; i < kept; i++)
+		buddy_insert(buddy, pfn[i]);
+	for (uint32_t i = 0; i < kept; i++)
+		if (page_get(buddy->map, pfn[i]).state == PAGE_FREE)
+			(void)buddy_merge(buddy, pfn[i]);
 }
 
 pfn_t buddy_merge(struct buddy *buddy, pfn_t pfn)

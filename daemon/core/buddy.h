@@ -56,8 +56,11 @@ void buddy_remove(struct buddy *buddy, pfn_t pfn);
 /* A FREE head that is on no list goes on its list, merged with its buddies as far as they go; or
  * out of use, where offline_from says so. */
 void buddy_give(struct buddy *buddy, pfn_t pfn);
-/* The same for one that is on its list already; nothing changes if its buddy is not free. Returns
- * the head of the block that it is part of now. */
+/* The same for n of them, in any order; those that lie in a row cost less. None is on a list, and
+ * nothing else was given or taken since they became FREE. pfn is overwritten. */
+void buddy_give_many(struct buddy *buddy, pfn_t *pfn, uint32_t n);
+/* The same as buddy_give() for one that is on its list already; nothing changes if its buddy is not
+ * free. Returns the head of the block that it is part of now. */
 pfn_t buddy_merge(struct buddy *buddy, pfn_t pfn);
 
 /* A committed block of order `order` from zone. `type`'s own lists first, smallest block first;

@@ -8,6 +8,9 @@
  *   word = FREE       one store commits, as in the sweep; or the edge ends, in its journal
  *   entry = PURGED
  *
+ * Many are purged one after the other before their frames go back to the free lists, in one batch:
+ * a FREE word on no list is what a dead server may leave, and recovery puts it there.
+ *
  * The entry itself says what is under way, so that no journal is needed beside it: a frame is freed
  * at most once, because it is freed only while it is the client's, and nothing is granted to that
  * client before recovery has gone through its table. Which entries, and in which order, is
@@ -79,28 +82,40 @@ static uint64_t end_reference(struct pool *pool, client_id client, pfn_t pfn,
 	return frames;
 }
 
-bool purge_one(struct pool *pool, client_id client, uint64_t *entry, uint64_t word,
-	       const struct purge_reference *reference, uint64_t *ret_frames)
+void purge_flush(struct pool *pool, struct purge_batch *batch)
+{
+	buddy_give_many(&pool->buddy, batch->pfn, batch->n);
+	batch->n = 0;
+}
+
+/* PURGING, the end of the reference, PURGED. false: the client was first. */
+static bool purge_entry(struct pool *pool, client_id client, uint64_t *entry, uint64_t word,
+			const struct purge_reference *reference, struct purge_batch *batch,
+			uint64_t *ret_frames)
 {
 	pfn_t pfn = purge_unpack(word).pfn;
 
 	if (!purge_begin(entry, word))
 		return false;
+	/* The end of an edge may merge. */
+	if (reference->edge != EDGE_NONE || batch->n == PURGE_BATCH)
+		purge_flush(pool, batch);
 	*ret_frames = end_reference(pool, client, pfn, reference);
 	purge_finish(entry, word, pool->meta->generation);
 	if (reference->edge == EDGE_NONE)
-		buddy_give(&pool->buddy, pfn);
+		batch->pfn[batch->n++] = pfn;
 	return true;
 }
 
 bool purge_take(struct pool *pool, client_id client, enum pool_tier tier, uint64_t *entry,
-		uint64_t word, const struct purge_reference *reference, uint64_t *ret_frames)
+		uint64_t word, const struct purge_reference *reference, struct purge_batch *batch,
+		uint64_t *ret_frames)
 {
 	struct shm_client *shown = pool_meta_client(pool, client);
 	uint64_t frames = UINT64_C(1) << reference->order;
 
 	if (!quota_yields(pool, client, tier, frames) ||
-	    !purge_one(pool, client, entry, word, reference, ret_frames))
+	    !purge_entry(pool, client, entry, word, reference, batch, ret_frames))
 		return false;
 	cost_note_purged(pool, client, frames);
 	purge_show(pool, client, bits_max(shown->nr_purgeable, 1) - 1, shown->nr_pinned);

@@ -42,15 +42,23 @@ struct purge_reference {
 bool purge_find(const struct pool *pool, client_id client, pfn_t pfn,
 		struct purge_reference *ret_reference);
 
-/* Purges the entry, which was word, with pins 0, when read: PURGING, the reference ends, PURGED.
- * false: the client was first. *ret_frames: what is free now, 0 if others refer to the block, too.
- */
-bool purge_one(struct pool *pool, client_id client, uint64_t *entry, uint64_t word,
-	       const struct purge_reference *reference, uint64_t *ret_frames);
+/* Frames that were purged and are FREE, on no list yet. Until purge_flush() nothing else may be
+ * given to the free lists or taken from them. */
+#define PURGE_BATCH 64u /* lower: fewer rows that need no merge; higher: 4 bytes each */
+struct purge_batch {
+	uint32_t n;
+	pfn_t pfn[PURGE_BATCH];
+};
+/* They go on the lists, and the batch is empty. */
+void purge_flush(struct pool *pool, struct purge_batch *batch);
 
-/* The same if reclaim that has come to this tier may take it, and all that is counted for it. */
+/* Purges the entry, which was word, with pins 0, when read, if reclaim that has come to this tier
+ * may take it: PURGING, the reference ends, PURGED, and all that is counted for it. false: it may
+ * not, or the client was first. *ret_frames: what is free now, 0 if others refer to the block, too.
+ */
 bool purge_take(struct pool *pool, client_id client, enum pool_tier tier, uint64_t *entry,
-		uint64_t word, const struct purge_reference *reference, uint64_t *ret_frames);
+		uint64_t word, const struct purge_reference *reference, struct purge_batch *batch,
+		uint64_t *ret_frames);
 
 /* What META shows of the client's table becomes this; the sum over all clients follows. */
 void purge_show(struct pool *pool, client_id client, uint64_t nr_purgeable, uint64_t nr_pinned);

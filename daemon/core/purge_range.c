@@ -16,7 +16,7 @@ struct pool_range pool_range_begin(pfn_t from, pfn_t to)
 /* Purges the entry in slot, if it is unpinned and in the range. Returns the frames that are free
  * now. */
 static uint64_t try_entry(struct pool *pool, const struct pool_range *range, client_id client,
-			  uint32_t slot)
+			  uint32_t slot, struct purge_batch *batch)
 {
 	uint64_t *at = &purge_table(pool, client)[slot], frames = 0;
 	uint64_t word = shm_load(at);
@@ -25,13 +25,14 @@ static uint64_t try_entry(struct pool *pool, const struct pool_range *range, cli
 
 	if (entry.pins != 0 || entry.pfn < range->from || entry.pfn >= range->to ||
 	    !purge_find(pool, client, entry.pfn, &reference) ||
-	    !purge_take(pool, client, POOL_TIER_SPARED, at, word, &reference, &frames))
+	    !purge_take(pool, client, POOL_TIER_SPARED, at, word, &reference, batch, &frames))
 		return 0;
 	return frames;
 }
 
 uint64_t pool_purge_range(struct pool *pool, struct pool_range *range)
 {
+	struct purge_batch batch = {.n = 0};
 	uint32_t left = VICTIM_SLICE;
 	uint64_t frames = 0;
 
@@ -48,8 +49,9 @@ uint64_t pool_purge_range(struct pool *pool, struct pool_range *range)
 		left -= to - range->slot;
 		pool_add(pool, COUNTER_pgscan, to - range->slot);
 		for (; range->slot < to; range->slot++)
-			frames += try_entry(pool, range, client, range->slot);
+			frames += try_entry(pool, range, client, range->slot, &batch);
 	}
+	purge_flush(pool, &batch);
 	pool->no_run = frames ? ORDER_COUNT : pool->no_run;
 	return frames;
 }

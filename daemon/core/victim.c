@@ -3,6 +3,7 @@
 
 #include "daemon/core/purge.h"
 #include "daemon/core/victim_list.h"
+#include "daemon/core/victim_scan.h"
 #include "paged/bits.h"
 
 /* weight = WEIGHT_ONE / cost, so that (age + 1) * weight fits 64 bits for ages below 2^24 and costs
@@ -13,6 +14,21 @@ static_assert(WEIGHT_ONE / (COST_MIN_NS / COST_WANTED_DIVISOR) < UINT64_C(1) << 
 /* Victims. Nearer would be too late, farther is thrown out again. */
 #define FETCH_AHEAD 8u
 
+/* Work is counted in entries that a pass passes over, half a ns to one each. */
+#define SLICE_WORK ((int64_t)VICTIM_SLICE)
+#define CHUNK 256u     /* entries between two looks at what is left of a slice */
+#define OFFER_WORK 32  /* an entry that is offered to a list */
+#define SAMPLE_WORK 64 /* an entry that is looked at alone */
+/* Of that many slots on floors are found from a sample. Lower: a pass that is short anyway takes
+ * longer; higher: a small cache is cut several times in a pass. */
+#define SAMPLED_SLOTS 65536u
+/* Entries for each list's worth of the tables. Lower: floors are farther off; higher: a pass takes
+ * longer. */
+#define SAMPLE 64u
+/* Work for a frame, for each time that the tables are longer than a list: half a list is left when
+ * the next pass begins, and the sample, offers and order come to as much as the looking. */
+#define RATE 6u
+
 /* A client's table in one slice. */
 struct scan {
 	const uint64_t *table;
@@ -20,8 +36,11 @@ struct scan {
 	uint32_t client;
 	uint32_t generation; /* changes between slices only, so no stamp of an honest client is
 				later */
-	uint32_t age_min;    /* below it no list takes an entry */
-	uint64_t floor;      /* the same for keys, exactly */
+	/* Below the floor no list takes an entry: with a hash from hash_floor on it has to be so
+	 * old, else older. Eight bits up, as in victim_look(). */
+	uint64_t floor;
+	uint32_t hash_floor, old, older;
+	uint32_t n_offered;
 	bool offered[VICTIM_TIERS];
 	bool suspect;
 };
@@ -32,12 +51,15 @@ void victim_init(struct pool *pool)
 
 	for (uint32_t which = 0; which < 2; which++) {
 		struct victims *victims = which ? &pool->victims_one : &pool->victims;
+		uint32_t n_room = which ? VICTIM_LIST_ONE_MAX : VICTIM_LIST_MAX;
 
 		*victims = (struct victims){.client = CLIENT_NONE};
 		for (uint32_t t = 0; t < VICTIM_TIERS; t++) {
-			victims->list[t].n_room = which ? VICTIM_LIST_ONE_MAX : VICTIM_LIST_MAX;
-			victims->list[t].at = room;
-			room += (size_t)2 * victims->list[t].n_room;
+			victims->choice[t].n_room = n_room;
+			victims->choice[t].at = room;
+			victims->list[t].at = room + (size_t)2 * n_room;
+			victims->ready[t].at = room + (size_t)4 * n_room;
+			room += (size_t)6 * n_room;
 		}
 	}
 	pool->count_cursor = (struct victim_cursor){.client = 1};
@@ -51,8 +73,8 @@ void victim_init(struct pool *pool)
 void victim_forget(struct pool *pool, client_id client)
 {
 	purge_show(pool, client, 0, 0);
-	pool->victims.gone[client] = 1;
-	pool->victims_one.gone[client] = 1;
+	pool->victims.gone.client[client] = pool->victims.gone_since.client[client] = 1;
+	pool->victims_one.gone.client[client] = pool->victims_one.gone_since.client[client] = 1;
 	if (pool->victims_one.client == client)
 		pool->victims_one.asking = false;
 }
@@ -73,71 +95,131 @@ static bool find_lists(const struct pool *pool, client_id client, bool offered[V
 	return any;
 }
 
+/* The least age, eight bits up, with that score; UINT32_MAX: none has it. */
+static uint32_t age_of(const struct scan *scan, uint32_t score)
+{
+	uint64_t age = bits_max(victim_score_least(score) / scan->weight, 1) - 1;
+
+	/* Rounded down twice, so a step or two are left. */
+	while (age <= PURGE_STAMP_MASK && victim_score((age + 1) * scan->weight) < score)
+		age++;
+	return age <= PURGE_STAMP_MASK ? (uint32_t)age << 8 : UINT32_MAX;
+}
+
 /* The lists' floors rise: the least that some list might still take. */
 static void raise_floor(const struct victims *victims, struct scan *scan)
 {
 	scan->floor = UINT64_MAX;
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
 		if (scan->offered[t])
-			scan->floor = bits_min(scan->floor, victims->list[t].floor);
-	/* Rounded down: the key is exact. */
-	scan->age_min = (uint32_t)bits_min(
-		bits_max(victim_score_least(scan->floor) / scan->weight, 1) - 1, UINT32_MAX);
+			scan->floor = bits_min(scan->floor, victims->choice[t].floor);
+	scan->hash_floor = (uint32_t)scan->floor;
+	scan->old = scan->older = UINT32_MAX;
+	if (scan->floor >> 32 == UINT32_MAX)
+		return;
+	scan->old = age_of(scan, (uint32_t)(scan->floor >> 32));
+	scan->older = age_of(scan, (uint32_t)(scan->floor >> 32) + 1);
 }
 
-/* Its key reaches some list's floor. Not a part of the loop below, which has no registers for it.
+/* The client's table, for a pass or, without victims, for a count: then nothing is old enough. */
+static struct scan begin_scan(const struct pool *pool, const struct victims *victims,
+			      client_id client)
+{
+	struct scan scan = {.table = purge_table(pool, client),
+			    .client = client,
+			    .generation = pool->meta->generation,
+			    .suspect = pool->client[client].lied,
+			    .old = UINT32_MAX,
+			    .older = UINT32_MAX,
+			    .weight = WEIGHT_ONE / pool->client[client].cost.in_force_ns};
+
+	if (victims) {
+		(void)find_lists(pool, client, scan.offered);
+		raise_floor(victims, &scan);
+	}
+	return scan;
+}
+
+/* Looks at one entry. false: it is no victim. */
+static bool judge(const struct scan *scan, uint32_t slot, struct victim *ret_victim, pfn_t *ret_pfn)
+{
+	struct purge_entry entry = purge_unpack(shm_load(&scan->table[slot]));
+	uint64_t age = purge_age(scan->generation, entry.stamp);
+
+	if (entry.pfn == PFN_NONE || entry.pins != 0)
+		return false;
+	*ret_pfn = entry.pfn;
+	*ret_victim = (struct victim){.score = victim_score((age + 1) * scan->weight),
+				      .slot = slot,
+				      .stamp = entry.stamp,
+				      .client = scan->client};
+	return true;
+}
+
+/* The entry in slot passed the filter. Not a part of the loop below, which has no registers for it.
  */
 __attribute__((noinline)) static void offer(struct pool *pool, struct victims *victims,
-					    struct scan *scan, struct victim victim, pfn_t pfn)
+					    struct scan *scan, uint32_t slot)
 {
-	uint64_t key = victim_key(victim.score, victim.slot, victim.client);
 	struct purge_reference reference;
+	struct victim victim;
 	bool cut = false;
+	uint64_t key;
+	pfn_t pfn;
 
-	if (scan->suspect && !purge_find(pool, (client_id)victim.client, pfn, &reference))
+	scan->n_offered++;
+	if (!judge(scan, slot, &victim, &pfn) ||
+	    (scan->suspect && !purge_find(pool, (client_id)victim.client, pfn, &reference)))
 		return;
+	key = victim_key(victim.score, victim.slot, victim.client);
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-		if (scan->offered[t] && key >= victims->list[t].floor)
-			cut |= victim_list_add(&victims->list[t], victim);
+		if (scan->offered[t] && key >= victims->choice[t].floor)
+			cut |= victim_choice_add(&victims->choice[t], victim);
 	if (cut)
 		raise_floor(victims, scan);
 }
 
-/* Entries from the cursor to `to`. Without victims they are only counted: age_min is UINT32_MAX. */
+/* What a liar says is not counted but looked up: or its entries would be help that everybody waits
+ * for and that never comes. */
+static uint64_t count_true(const struct pool *pool, const struct scan *scan, uint32_t from,
+			   uint32_t to)
+{
+	struct purge_reference reference;
+	struct victim victim;
+	uint64_t n = 0;
+	pfn_t pfn;
+
+	for (uint32_t i = from; i < to; i++)
+		n += judge(scan, i, &victim, &pfn) &&
+		     purge_find(pool, (client_id)scan->client, pfn, &reference);
+	return n;
+}
+
+/* Entries from the cursor to `to`. */
 static void scan_entries(struct pool *pool, struct victims *victims, struct scan *scan,
 			 struct victim_cursor *cursor, uint32_t to)
 {
-	uint64_t nr_purgeable = 0, nr_pinned = 0;
-	struct victim victim = {.client = scan->client};
-	uint32_t last_age = UINT32_MAX;
+	struct victim_counts counts = {.unpinned = {0}};
+	uint64_t rest[VICTIM_GROUP];
 
-	for (uint32_t i = cursor->slot; i < to; i++) {
-		uint64_t word = shm_load(&scan->table[i]);
-		uint32_t pins = (uint32_t)word & 255u, age;
+	for (uint32_t i = cursor->slot; i < to; i += VICTIM_GROUP) {
+		const uint64_t *at = &scan->table[i];
+		uint32_t least, old;
 
-		if ((pfn_t)(word >> 32) == PFN_NONE)
-			continue;
-		if (pins != 0) {
-			nr_pinned += pins <= PURGE_PINS_MAX;
-			continue;
+		if (to - i < VICTIM_GROUP) {
+			for (uint32_t k = 0; k < VICTIM_GROUP; k++)
+				rest[k] = k < to - i ? shm_load(&at[k]) : PURGE_FREE_SLOT;
+			at = rest;
 		}
-		nr_purgeable++;
-		age = purge_age(scan->generation, (uint32_t)(word >> 8));
-		if (age < scan->age_min)
-			continue;
-		/* Many are alike. */
-		if (age != last_age)
-			victim.score = victim_score((age + UINT64_C(1)) * scan->weight);
-		last_age = age;
-		if (victim_key(victim.score, i, scan->client) < scan->floor)
-			continue;
-		victim.slot = i;
-		victim.stamp = purge_unpack(word).stamp;
-		offer(pool, victims, scan, victim, (pfn_t)(word >> 32));
+		least = victim_hash(i, scan->client) >= scan->hash_floor ? scan->old : scan->older;
+		old = victim_look(at, scan->generation << 8, least, &counts);
+		for (; old; old &= old - 1)
+			offer(pool, victims, scan, i + (uint32_t)__builtin_ctz(old));
 	}
+	cursor->nr_purgeable += scan->suspect ? count_true(pool, scan, cursor->slot, to)
+					      : victim_sum(counts.unpinned);
 	cursor->slot = to;
-	cursor->nr_purgeable += nr_purgeable;
-	cursor->nr_pinned += nr_pinned;
+	cursor->nr_pinned += victim_sum(counts.in_use) - victim_sum(counts.unpinned);
 }
 
 /* The next client, if this one's table is through. */
@@ -153,34 +235,36 @@ static void finish_table(struct pool *pool, struct victim_cursor *cursor, bool l
 	*cursor = (struct victim_cursor){.client = last ? SHM_MAX_CLIENTS + 1 : client + 1u};
 }
 
-/* One slice; true when the pass is done. */
-static bool scan_slice(struct pool *pool, struct victims *victims, struct victim_cursor *cursor)
+/* Entries from the cursor on, in chunks, until the work is done or the table through. */
+static void scan_table(struct pool *pool, struct victims *victims, struct victim_cursor *cursor,
+		       int64_t *work)
 {
-	uint32_t left = VICTIM_SLICE;
+	uint32_t n_slots = pool->client[cursor->client].purge_slots, from = cursor->slot;
+	struct scan scan = begin_scan(pool, victims, (client_id)cursor->client);
 
+	while (*work > 0 && cursor->slot < n_slots) {
+		uint32_t to = (uint32_t)bits_min((uint64_t)cursor->slot + CHUNK, n_slots);
+
+		*work -= to - cursor->slot;
+		scan_entries(pool, victims, &scan, cursor, to);
+		*work -= (int64_t)scan.n_offered * OFFER_WORK;
+		scan.n_offered = 0;
+	}
+	pool_add(pool, COUNTER_pgscan, victims ? cursor->slot - from : 0);
+}
+
+/* true when all tables are through. */
+static bool scan_slice(struct pool *pool, struct victims *victims, struct victim_cursor *cursor,
+		       int64_t *work)
+{
 	while (cursor->client <= pool->last_table) {
 		client_id client = (client_id)cursor->client;
-		uint32_t n_slots = pool->client[client].purge_slots, n;
-		struct scan scan;
 
-		if (purge_has_table(pool, client) && cursor->slot < n_slots) {
-			if (left == 0)
+		if (purge_has_table(pool, client) &&
+		    cursor->slot < pool->client[client].purge_slots) {
+			if (*work <= 0)
 				return false;
-			scan = (struct scan){.table = purge_table(pool, client),
-					     .client = client,
-					     .generation = pool->meta->generation,
-					     .suspect = pool->client[client].lied,
-					     .age_min = UINT32_MAX,
-					     .weight = WEIGHT_ONE /
-						       pool->client[client].cost.in_force_ns};
-			n = (uint32_t)bits_min(left, n_slots - cursor->slot);
-			left -= n;
-			if (victims) {
-				(void)find_lists(pool, client, scan.offered);
-				raise_floor(victims, &scan);
-			}
-			scan_entries(pool, victims, &scan, cursor, cursor->slot + n);
-			pool_add(pool, COUNTER_pgscan, victims ? n : 0);
+			scan_table(pool, victims, cursor, work);
 		}
 		finish_table(pool, cursor, victims && victims->client != CLIENT_NONE);
 	}
@@ -199,6 +283,14 @@ static uint64_t count_slots(const struct pool *pool, const struct victims *victi
 	return n;
 }
 
+static void begin_scanning(struct victims *victims)
+{
+	victims->cursor = (struct victim_cursor){
+		.client = victims->client == CLIENT_NONE ? 1u : victims->client};
+	victims->phase = VICTIM_SCAN;
+}
+
+/* A pass for n_frames more than what is left in the lists: that it will find, too. */
 static void begin_pass(struct pool *pool, struct victims *victims, uint64_t n_frames)
 {
 	/* A table is as large as it ever was. What is in it is known once it was looked at. */
@@ -206,24 +298,118 @@ static void begin_pass(struct pool *pool, struct victims *victims, uint64_t n_fr
 	uint64_t n = bits_min(n_slots, known ? known : n_slots) / VICTIM_LIST_PART;
 
 	cost_update(pool);
-	n = bits_max(bits_max(n, n_frames), VICTIM_LIST_MIN);
+	n = bits_min(bits_max(bits_max(n, n_frames), VICTIM_LIST_MIN), victims->choice[0].n_room);
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-		victim_list_begin(&victims->list[t], n);
-	for (uint32_t id = 0; id <= SHM_MAX_CLIENTS; id++)
-		victims->gone[id] = 0;
-	victims->cursor = (struct victim_cursor){
-		.client = victims->client == CLIENT_NONE ? 1u : victims->client};
-	victims->found_liar = false;
-	victims->scanning = true;
-	victims->begun_for_it = true;
+		victim_choice_begin(&victims->choice[t],
+				    n + victims->list[t].n - victims->list[t].next);
+	victims->gone_since = (struct victim_gone){{0}};
+	victims->n_slots = n_slots;
+	victims->n_wanted = (uint32_t)n;
+	victims->sampled = n_slots >= SAMPLED_SLOTS;
+	victims->rate = (uint32_t)bits_min(RATE * (n_slots / n + 1), UINT32_MAX);
+	begin_scanning(victims);
+	if (!victims->sampled)
+		return;
+	victims->n_samples = (uint32_t)bits_min(SAMPLE * (n_slots / n), 2 * n);
+	victims->n_sampled = 0;
+	victims->phase = VICTIM_SAMPLE;
 }
 
-static void end_pass(struct pool *pool, struct victims *victims)
+/* The sample is complete: floors that some more than the lists hold should reach. */
+static void end_sample(struct victims *victims)
+{
+	for (uint32_t t = 0; t < VICTIM_TIERS; t++) {
+		struct victim_choice *choice = &victims->choice[t];
+		uint64_t n = (uint64_t)choice->n_max * victims->n_samples / victims->n_slots;
+
+		victim_choice_estimate(choice, (uint32_t)(n * 5 / 4));
+	}
+	begin_scanning(victims);
+}
+
+/* Entries at about equal distances over all tables; n_slots / n_samples on average. */
+static void sample_slice(struct pool *pool, struct victims *victims, int64_t *work)
+{
+	uint32_t stride = (uint32_t)bits_min(victims->n_slots / victims->n_samples, UINT32_MAX / 2);
+	struct victim_cursor *cursor = &victims->cursor;
+	struct scan scan = {.client = CLIENT_NONE};
+
+	for (; *work > 0 && cursor->client <= pool->last_table; *work -= SAMPLE_WORK) {
+		client_id client = (client_id)cursor->client;
+		uint32_t n_slots = pool->client[client].purge_slots;
+		struct victim victim;
+		pfn_t pfn;
+
+		if (!purge_has_table(pool, client) || cursor->slot >= n_slots) {
+			cursor->slot -= (uint32_t)bits_min(cursor->slot, n_slots);
+			cursor->client =
+				victims->client == CLIENT_NONE ? client + 1u : SHM_MAX_CLIENTS + 1;
+			continue;
+		}
+		if (scan.client != client)
+			scan = begin_scan(pool, victims, client);
+		if (judge(&scan, cursor->slot, &victim, &pfn))
+			for (uint32_t t = 0; t < VICTIM_TIERS; t++)
+				if (scan.offered[t])
+					victim_choice_sample(&victims->choice[t], victim);
+		cursor->slot += stride / 2 + victim_hash(victims->n_sampled++ << 3, 0) % stride;
+	}
+	if (cursor->client > pool->last_table)
+		end_sample(victims);
+}
+
+static bool sort_lists(struct pool *pool, struct victims *victims, int64_t *work)
 {
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-		victim_list_sort(&victims->list[t]);
-	victims->scanning = false;
+		if (!victim_choice_finish(&victims->choice[t], &victims->ready[t], work))
+			return false;
 	shm_store32(&pool->meta->generation, pool->meta->generation + 1);
+	return true;
+}
+
+/* All tables are through. If a floor was far too high, once more without. */
+static void end_scan(struct victims *victims)
+{
+	bool too_few = false;
+
+	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
+		too_few |= victims->choice[t].cut &&
+			   victims->choice[t].n < victims->choice[t].n_max / 4;
+	victims->phase = VICTIM_SORT;
+	if (!victims->sampled || !too_few)
+		return;
+	victims->sampled = false;
+	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
+		victim_choice_begin(&victims->choice[t], victims->choice[t].n_max);
+	begin_scanning(victims);
+}
+
+/* So much of the pass that is under way. true: it is complete. */
+static bool advance_pass(struct pool *pool, struct victims *victims, int64_t work)
+{
+	if (victims->phase == VICTIM_SAMPLE)
+		sample_slice(pool, victims, &work);
+	if (victims->phase == VICTIM_SCAN && scan_slice(pool, victims, &victims->cursor, &work))
+		end_scan(victims);
+	if (victims->phase == VICTIM_SORT && sort_lists(pool, victims, &work))
+		victims->phase = VICTIM_READY;
+	return victims->phase == VICTIM_READY;
+}
+
+/* The lists that are ready are those that are served now. */
+static void change_lists(struct victims *victims)
+{
+	for (uint32_t t = 0; t < VICTIM_TIERS; t++) {
+		struct victim_list used_up = victims->list[t];
+
+		victims->list[t] = victims->ready[t];
+		victims->ready[t] = used_up;
+	}
+	victims->gone = victims->gone_since;
+	victims->lists_for_it = victims->for_it;
+	victims->for_it = false;
+	victims->found_liar = false;
+	victims->phase = VICTIM_IDLE;
 }
 
 /* --- taking --------------------------------------------------------------------------------------
@@ -232,11 +418,12 @@ static void end_pass(struct pool *pool, struct victims *victims)
 struct request {
 	uint64_t n_frames, got;
 	uint32_t n_tries; /* victims still to look at in this slice */
+	struct purge_batch batch;
 };
 
 /* false: it is no victim any more. *ret_frames came back. */
 static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier,
-		 const struct victim *victim, uint64_t *ret_frames)
+		 const struct victim *victim, struct purge_batch *batch, uint64_t *ret_frames)
 {
 	client_id client = (client_id)victim->client;
 	uint32_t generation = pool->meta->generation;
@@ -244,7 +431,7 @@ static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier
 	struct purge_entry entry;
 	uint64_t *at, word;
 
-	if (victims->gone[client] || !purge_has_table(pool, client) ||
+	if (victims->gone.client[client] || !purge_has_table(pool, client) ||
 	    victim->slot >= pool->client[client].purge_slots)
 		return false;
 	at = &purge_table(pool, client)[victim->slot];
@@ -259,24 +446,45 @@ static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier
 		pool_note_bad_free(pool, client);
 		return false;
 	}
-	return purge_take(pool, client, tier, at, word, &reference, ret_frames);
+	return purge_take(pool, client, tier, at, word, &reference, batch, ret_frames);
 }
 
-/* The map's words of victims lie anywhere. Fetches those of the one whose turn comes in a while:
- * its neighbours on its owner's list come with its links. */
+/* The entry of the victim whose turn comes so many later; NULL: there is none. */
+static const uint64_t *entry_ahead(const struct pool *pool, const struct victim_list *list,
+				   uint32_t ahead)
+{
+	const struct victim *victim = &list->at[list->next + ahead];
+
+	if (list->next + ahead >= list->n || !purge_has_table(pool, (client_id)victim->client) ||
+	    victim->slot >= pool->client[victim->client].purge_slots)
+		return NULL;
+	return &purge_table(pool, (client_id)victim->client)[victim->slot];
+}
+
+/* Entries of victims lie anywhere, and so do the map's words of their frames and those of the
+ * neighbours on the owner's list: fetches them for those whose turn comes in a while, each step
+ * from what the one before brought. Hints: any number in an entry will do. */
 static void fetch_ahead(const struct pool *pool, const struct victim_list *list)
 {
-	const struct victim *victim = &list->at[list->next + FETCH_AHEAD];
+	const struct shm_page *map = pool->buddy.map;
+	const uint64_t *entry = entry_ahead(pool, list, 3 * FETCH_AHEAD);
 	uint64_t pfn;
 
-	if (list->next + FETCH_AHEAD >= list->n ||
-	    !purge_has_table(pool, (client_id)victim->client) ||
-	    victim->slot >= pool->client[victim->client].purge_slots)
-		return;
-	pfn = shm_load(&purge_table(pool, (client_id)victim->client)[victim->slot]) >> 32;
-	/* A hint: any number will do. */
+	if (entry)
+		__builtin_prefetch(entry, 1);
+	entry = entry_ahead(pool, list, 2 * FETCH_AHEAD);
+	pfn = entry ? shm_load(entry) >> 32 : PFN_NONE;
 	if (pfn < pool->nr_frames)
-		__builtin_prefetch(&pool->buddy.map[pfn], 1);
+		__builtin_prefetch(&map[pfn], 1);
+	entry = entry_ahead(pool, list, FETCH_AHEAD);
+	pfn = entry ? shm_load(entry) >> 32 : PFN_NONE;
+	/* Of a chunk that was never split the map may have no memory: see pool_word(). */
+	if (pfn >= pool->nr_frames || !pool->map_ready[pfn >> ORDER_MAX])
+		return;
+	if (map[pfn].next < pool->nr_frames)
+		__builtin_prefetch(&map[map[pfn].next], 1);
+	if (map[pfn].prev < pool->nr_frames)
+		__builtin_prefetch(&map[map[pfn].prev], 1);
 }
 
 /* Is there somebody in the tier whose frames the list had no room for? */
@@ -292,31 +500,40 @@ static bool has_more(const struct pool *pool, const struct victims *victims, uin
 	return false;
 }
 
+/* true: the list is through. */
+static bool take_from_list(struct pool *pool, struct victims *victims, enum pool_tier tier,
+			   struct request *request)
+{
+	struct victim_list *list = &victims->list[tier];
+
+	for (; list->next < list->n; list->next++) {
+		uint64_t frames;
+
+		if (request->got >= request->n_frames || request->n_tries == 0)
+			return false;
+		request->n_tries--;
+		fetch_ahead(pool, list);
+		if (!take(pool, victims, tier, &list->at[list->next], &request->batch, &frames))
+			continue;
+		list->taken++;
+		request->got += frames;
+	}
+	return true;
+}
+
 /* true: the lists have no more for the request. */
 static bool take_from_lists(struct pool *pool, struct victims *victims, struct request *request)
 {
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++) {
-		struct victim_list *list = &victims->list[t];
-
-		for (; list->next < list->n; list->next++) {
-			uint64_t frames;
-
-			if (request->got >= request->n_frames || request->n_tries == 0)
-				return false;
-			request->n_tries--;
-			fetch_ahead(pool, list);
-			if (!take(pool, victims, (enum pool_tier)t, &list->at[list->next], &frames))
-				continue;
-			list->taken++;
-			request->got += frames;
-		}
+		if (!take_from_list(pool, victims, (enum pool_tier)t, request))
+			return false;
 		/* Not a word of the next tier before this one is through. */
 		if (has_more(pool, victims, t))
 			return true;
 	}
 	/* This was all there is, if it was looked at since it was asked for; or it changes faster
 	 * than it can be looked at. A liar's entries are left out next time. */
-	victims->conclusive = victims->begun_for_it && !victims->found_liar;
+	victims->conclusive = victims->lists_for_it && !victims->found_liar;
 	return true;
 }
 
@@ -326,31 +543,56 @@ static struct victims *victims_for(struct pool *pool, client_id client)
 
 	if (victims->client != client) {
 		victims->client = client;
-		victims->scanning = victims->asking = false;
+		victims->asking = false;
+		victims->phase = VICTIM_IDLE;
 		for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-			victim_list_begin(&victims->list[t], VICTIM_LIST_MIN);
+			victims->list[t].n = victims->list[t].next = 0;
 	}
 	return victims;
+}
+
+/* Nothing is left in the lists: takes from the next ones, or goes on with the pass that makes them.
+ */
+static void take_from_next(struct pool *pool, struct victims *victims, struct request *request)
+{
+	if (victims->phase == VICTIM_IDLE) {
+		begin_pass(pool, victims, request->n_frames - request->got);
+		victims->for_it = true;
+	}
+	if (!advance_pass(pool, victims, SLICE_WORK))
+		return;
+	change_lists(victims);
+	(void)take_from_lists(pool, victims, request);
+}
+
+/* Of a list that does not hold all there is half of what was wanted is left: the next pass goes on
+ * beside what is taken of that, so that nobody waits for it. */
+static void look_ahead(struct pool *pool, struct victims *victims, uint64_t n_frames)
+{
+	bool begin = false;
+
+	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
+		begin |= victims->list[t].cut && victims->list[t].taken > 0 &&
+			 victims->list[t].n - victims->list[t].next <= victims->n_wanted / 2;
+	if (victims->phase == VICTIM_IDLE && begin)
+		begin_pass(pool, victims, 0);
+	if (victims->phase != VICTIM_IDLE)
+		(void)advance_pass(pool, victims,
+				   (int64_t)bits_min(n_frames * victims->rate, SLICE_WORK));
 }
 
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again)
 {
 	struct victims *victims = victims_for(pool, client);
 	struct request request = {.n_frames = n_frames, .n_tries = VICTIM_TRIES};
-	bool used_up = true;
 
 	if (!victims->asking)
-		victims->begun_for_it = victims->conclusive = false;
-	if (!victims->scanning)
-		used_up = take_from_lists(pool, victims, &request);
-	if (used_up && request.got < n_frames && !victims->conclusive) {
-		if (!victims->scanning)
-			begin_pass(pool, victims, n_frames - request.got);
-		if (scan_slice(pool, victims, &victims->cursor)) {
-			end_pass(pool, victims);
-			(void)take_from_lists(pool, victims, &request);
-		}
-	}
+		victims->for_it = victims->lists_for_it = victims->conclusive = false;
+	if (!take_from_lists(pool, victims, &request))
+		look_ahead(pool, victims, request.got);
+	else if (request.got < n_frames && !victims->conclusive)
+		take_from_next(pool, victims, &request);
+	purge_flush(pool, &request.batch);
 	victims->asking = request.got < n_frames && !victims->conclusive;
 	*ret_again = victims->asking;
 	if (request.got)
@@ -360,8 +602,10 @@ uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool
 
 void victim_tick(struct pool *pool)
 {
+	int64_t work = VICTIM_SLICE;
+
 	if (pool->count_cursor.client > pool->last_table)
 		pool->count_cursor = (struct victim_cursor){.client = 1};
 	cost_update(pool);
-	(void)scan_slice(pool, NULL, &pool->count_cursor);
+	(void)scan_slice(pool, NULL, &pool->count_cursor, &work);
 }

@@ -6,11 +6,16 @@
  * served from that list until it is used up: some 64 entries are looked at for each frame that is
  * purged, whatever the size of the cache. A pass goes on in slices.
  *
- *   pass      each unpinned entry is offered to the lists; a list with twice its number cuts itself
- *             down to the best (streaming selection, O(1) each), and keeps its floor
- *   list      sorted when the pass is done; what is taken from it is looked at again: it must be
- *             unpinned and at least as old as it was, so that nothing used since is purged
- *   clock     a finished pass raises the generation. Ages are thus in 64ths of a turnover of the
+ *   sample    of large tables: some entries tell how old the best 64th is about, so that a pass
+ *             passes over the others eight at a time (victim_scan.h)
+ *   pass      each unpinned entry that is old enough is offered; a choice with twice its number
+ *             cuts itself down to the best (streaming selection, O(1) each), and keeps its floor
+ *   list      sorted when the pass is done, a long one coarsely; what is taken from it is looked at
+ *             again: it must be unpinned and at least as old as it was, so that nothing used since
+ *             is purged
+ *   ahead     when half of a list is left, the next pass begins, and goes on beside what is taken
+ *             of the rest: it finds that rest too, and the next ones. A request seldom waits for
+ * one clock     a finished pass raises the generation. Ages are thus in 64ths of a turnover of the
  *             cache, which is what an exact LRU would have to resolve, and in seconds when nobody
  *             wants anything
  *
@@ -23,9 +28,9 @@
  * costs the liar. Entries that name no frame of their client's would fill the lists of each pass:
  * who had one in a list has the others looked at before they are listed.
  *
- * Ties, of which there are many, are decided by a hash of the slot: neither the first client nor
- * the first slots pay more than others. In the list they lie in the order of the tables, so that
- * neighbours are freed together. */
+ * Ties, of which there are many, are decided by a hash for each eight slots: neither the first
+ * client nor the first slots pay more than others. In the list they lie in the order of the tables,
+ * so that neighbours are freed together. */
 #ifndef DAEMON_CORE_VICTIM_H
 #define DAEMON_CORE_VICTIM_H
 #include "daemon/core/pool.h"
@@ -37,9 +42,10 @@
 #define VICTIM_LIST_MIN 64u       /* lower: a pass over the clients for too few frames */
 #define VICTIM_LIST_PART 64u      /* lower: coarser than LRU; higher: more entries to look at */
 #define VICTIM_SLICE 65536u       /* entries; higher: a slice holds the loop longer than 0.1 ms */
-/* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than half a ms. */
-#define VICTIM_TRIES 2048u
+/* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than 0.2 ms. */
+#define VICTIM_TRIES 1024u
 #define VICTIM_TIERS 3u /* OVER, NORMAL, SPARED */
+#define VICTIM_DIGITS 256u
 
 struct victim {
 	uint32_t score; /* of the pass: higher goes first */
@@ -48,14 +54,25 @@ struct victim {
 	uint32_t client;
 };
 
-struct victim_list {
-	struct victim *at; /* room for twice n_room, the upper half to sort in */
+/* What the pass under way has chosen so far. */
+struct victim_choice {
+	struct victim *at; /* room for twice n_room */
 	uint32_t n_room;
 	uint32_t n_max; /* of this pass */
 	uint32_t n;
+	uint64_t floor;       /* score << 32 | hash: what is below is not taken */
+	uint64_t ones, zeros; /* bits that some key has, or has not */
+	bool cut;             /* there was more than it holds */
+	uint32_t n_counted, n_moved;
+	uint32_t start[VICTIM_DIGITS + 1];
+};
+
+/* What is purged now, in this order. */
+struct victim_list {
+	struct victim *at; /* room for twice n_room */
+	uint32_t n;
 	uint32_t next;  /* taken up to here */
 	uint32_t taken; /* of those, purged */
-	uint64_t floor; /* score << 32 | hash: what is below was cut */
 	bool cut;       /* the pass saw more than the list holds */
 };
 
@@ -66,20 +83,39 @@ struct victim_cursor {
 	uint64_t nr_purgeable, nr_pinned;
 };
 
-/* The lists of all clients together, or of one that somebody asked for. */
-struct victims {
-	client_id client;  /* CLIENT_NONE: all */
-	bool scanning;     /* a pass is under way */
-	bool asking;       /* pool_purge() said that it is to be called again */
-	bool conclusive;   /* of what it asks for nothing is left */
-	bool begun_for_it; /* the pass began after the request */
-	bool found_liar;   /* in the lists of this pass */
-	struct victim_cursor cursor;
-	struct victim_list list[VICTIM_TIERS];
-	uint8_t gone[SHM_MAX_CLIENTS + 1]; /* died since the pass began: the id may be another's */
+/* Died since the pass began: the id may be another's. */
+struct victim_gone {
+	uint8_t client[SHM_MAX_CLIENTS + 1];
 };
 
-#define VICTIM_ROOM (2 * VICTIM_TIERS * (VICTIM_LIST_MAX + VICTIM_LIST_ONE_MAX))
+enum victim_phase {
+	VICTIM_IDLE,   /* no pass is under way */
+	VICTIM_SAMPLE, /* looks for floors, at some entries of all tables */
+	VICTIM_SCAN,   /* looks at all entries */
+	VICTIM_SORT,
+	VICTIM_READY, /* the next lists are complete */
+};
+
+/* The lists of all clients together, or of one that somebody asked for. */
+struct victims {
+	client_id client; /* CLIENT_NONE: all */
+	enum victim_phase phase;
+	bool asking;               /* pool_purge() said that it is to be called again */
+	bool conclusive;           /* of what it asks for nothing is left */
+	bool for_it, lists_for_it; /* the pass, and that of the lists, began after the request */
+	bool found_liar;           /* in the lists */
+	uint32_t rate; /* entries to look at for a frame, to be ready when the lists are through */
+	bool sampled;  /* floors of the pass under way are from a sample */
+	uint32_t n_wanted; /* of the last pass, beside what was left in the lists */
+	uint32_t n_samples, n_sampled;
+	uint64_t n_slots; /* of the tables when the pass began */
+	struct victim_cursor cursor;
+	struct victim_choice choice[VICTIM_TIERS];
+	struct victim_list list[VICTIM_TIERS], ready[VICTIM_TIERS];
+	struct victim_gone gone, gone_since; /* of the lists, and of the pass under way */
+};
+
+#define VICTIM_ROOM (6 * VICTIM_TIERS * (VICTIM_LIST_MAX + VICTIM_LIST_ONE_MAX))
 
 /* At pool_attach(): empty lists. */
 void victim_init(struct pool *pool);

@@ -63,8 +63,10 @@ enum {                               /* what a key takes beside its type */
 	  "collapses what came small.")                                                            \
 	X(segment, commit, CHOICE, "lazy", 0, 0, "lazy|full", 0,                                   \
 	  "lazy: memory is taken as frames are used. full: all of it at the start, or no start.")  \
-	X(segment, headroom, SIZE, "64M", 0, 0, "", CONFIG_MAY_ZERO,                               \
-	  "Memory of the cgroup and the machine that is left free at every commit.")               \
+	X(segment, headroom, SIZE, "auto", 0, 0, "", CONFIG_MAY_ZERO | CONFIG_MAY_AUTO,            \
+	  "Memory of the cgroup and the machine that is left free at every commit. auto: 64M, "    \
+	  "but "                                                                                   \
+	  "of a cgroup's limit at most an eighth.")                                                \
 	X(socket, path, PATH, "auto", 0, 107, "", CONFIG_MAY_AUTO,                                 \
 	  "Where clients connect; at most 107 bytes. auto: paged.sock in the runtime directory.")  \
 	X(socket, group, TEXT, "none", 0, 0, "", CONFIG_MAY_NONE,                                  \

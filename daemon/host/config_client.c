@@ -20,7 +20,9 @@ static const struct config_info keys[CONFIG_NR_CLIENT_KEYS] = {
 #define X(key_, bit_, type_, high_, flags_)                                                        \
 	[CONFIG_CLIENT_##key_] = {.section = "client",                                             \
 				  .key = #key_,                                                    \
-				  .text = CONFIG_##type_ == CONFIG_SIZE ? "1G" : "100",            \
+				  .text = CONFIG_##type_ == CONFIG_SIZE   ? "1G"                   \
+					  : CONFIG_##type_ == CONFIG_TEXT ? "normal"               \
+									  : "100",                 \
 				  .choices = "",                                                   \
 				  .help = "",                                                      \
 				  .type = CONFIG_##type_,                                          \

@@ -12,6 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* HEADROOM_AUTO: so much, and no larger part of a cgroup's limit. Lower: what the daemon and the
+ * kernel need beside the frames may meet the limit, which kills; higher: less for frames. */
+#define AUTO_BYTES (UINT64_C(64) << 20)
+#define AUTO_PART 8u
 #define NO_LIMIT (UINT64_C(1) << 62) /* v1 writes "none" as a number close to 2^63 */
 
 struct hierarchy { /* v1's memory controller, or v2 */
@@ -223,10 +227,16 @@ static void open_hierarchy(struct headroom *headroom, const char *proc, bool v2)
 		add_levels(headroom, &hierarchy);
 }
 
+static void set_bytes(struct headroom *headroom, uint64_t bytes)
+{
+	headroom->is_auto = bytes == HEADROOM_AUTO;
+	headroom->bytes = headroom->is_auto ? AUTO_BYTES : bytes;
+}
+
 void headroom_open(struct headroom *headroom, const char *proc, uint64_t bytes)
 {
 	memset(headroom, 0, sizeof(*headroom));
-	headroom->bytes = bytes;
+	set_bytes(headroom, bytes);
 	headroom->meminfo_fd = open_file(proc, "meminfo");
 	open_hierarchy(headroom, proc, false);
 	open_hierarchy(headroom, proc, true);
@@ -239,7 +249,7 @@ void headroom_open_at(struct headroom *headroom, const char *proc, const char *f
 	int fd = open_file(folder, "memory.max");
 
 	memset(headroom, 0, sizeof(*headroom));
-	headroom->bytes = bytes;
+	set_bytes(headroom, bytes);
 	headroom->meminfo_fd = open_file(proc, "meminfo");
 	hierarchy.v2 = fd >= 0;
 	if (fd >= 0)
@@ -275,28 +285,34 @@ static bool has_room(uint64_t limit, uint64_t used, uint64_t wanted)
 	return used <= limit && wanted <= limit - used;
 }
 
+/* What is left free below a limit. */
+static uint64_t kept_of(const struct headroom *headroom, uint64_t limit)
+{
+	return headroom->is_auto ? bits_min(headroom->bytes, limit / AUTO_PART) : headroom->bytes;
+}
+
 static int check_level(const struct headroom *headroom, const struct headroom_level *level,
 		       uint64_t bytes, char *text, size_t text_bytes)
 {
-	uint64_t wanted = bytes + headroom->bytes;
 	uint64_t limit = read_number(level->limit_fd, NO_LIMIT);
+	uint64_t kept = kept_of(headroom, limit);
 	uint64_t used, cache;
 
 	if (limit >= NO_LIMIT)
 		return 0;
 	used = read_number(level->usage_fd, 0);
-	if (has_room(limit, used, wanted))
+	if (has_room(limit, used, bytes + kept))
 		return 0;
 	cache = read_line_number(level->stat_fd, level->cache_name, 1, 0);
 	used -= bits_min(used, cache);
-	if (has_room(limit, used, wanted))
+	if (has_room(limit, used, bytes + kept))
 		return 0;
 	(void)snprintf(
 		text, text_bytes,
 		"no room for %lluK more: cgroup %.160s: %s %lluM, %lluM used, headroom %lluM",
 		(unsigned long long)(bytes >> 10), level->path, level->limit_name,
 		(unsigned long long)(limit >> 20), (unsigned long long)(used >> 20),
-		(unsigned long long)(headroom->bytes >> 20));
+		(unsigned long long)(kept >> 20));
 	return -ENOMEM;
 }
 

@@ -11,6 +11,7 @@
  * nothing and may run on several threads. */
 #ifndef DAEMON_HOST_HEADROOM_H
 #define DAEMON_HOST_HEADROOM_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,13 @@ struct headroom_level {
 	const char *cache_name;         /* the line of memory.stat that counts as free */
 };
 
+/* For bytes below: 64 MiB, but of a cgroup's limit at most an eighth, so that a small cgroup has
+ * room for frames, too. */
+#define HEADROOM_AUTO UINT64_MAX
+
 struct headroom {
 	uint64_t bytes; /* to leave free */
+	bool is_auto;
 	int meminfo_fd;
 	uint32_t nr_levels;
 	struct headroom_level level[HEADROOM_MAX_LEVELS];

@@ -75,12 +75,14 @@ static int plan_sizes(struct daemon *daemon, struct sizes *ret_sizes)
 {
 	const struct config_value *headroom = &daemon->config.value[CONFIG_segment_headroom];
 	const struct config_value *root = &daemon->config.value[CONFIG_reclaim_cgroup_root];
+	uint64_t keep =
+		headroom->kind == CONFIG_IS_AUTO ? HEADROOM_AUTO : config_bytes(headroom, 0);
 	uint64_t machine;
 
 	if (root->kind == CONFIG_IS_NUMBER)
-		headroom_open_at(&daemon->headroom, "/proc", root->text, config_bytes(headroom, 0));
+		headroom_open_at(&daemon->headroom, "/proc", root->text, keep);
 	else
-		headroom_open(&daemon->headroom, "/proc", config_bytes(headroom, 0));
+		headroom_open(&daemon->headroom, "/proc", keep);
 	machine = headroom_machine_bytes(&daemon->headroom);
 	ret_sizes->bytes = config_segment_bytes(&daemon->config, machine, &daemon->errors);
 	ret_sizes->bytes_max = config_segment_max_bytes(&daemon->config, machine, ret_sizes->bytes,

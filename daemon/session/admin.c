@@ -1,6 +1,8 @@
 /* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set. */
 #include "daemon/session/session_private.h"
 
+#include "paged/bits.h"
+
 #include <errno.h>
 
 /* A client that lies breaks no invariant of ours: it is noted, and the rest is looked at again.
@@ -61,8 +63,11 @@ void admin_pump(struct session *session)
 
 void admin_forget_conn(struct session *session, uint32_t conn)
 {
-	if (session->reclaim.admin_conn == conn)
+	/* What comes back from now on would be for nobody. */
+	if (session->reclaim.admin_target && session->reclaim.admin_conn == conn) {
 		session->reclaim.admin_conn = CONN_NONE;
+		reclaim_end(session, true);
+	}
 	if (session->drain.conn == conn)
 		session->drain.active = false;
 }
@@ -94,6 +99,18 @@ static bool find_scope(struct session *session, uint32_t conn, const struct mess
 	return false;
 }
 
+/* What a Reclaim may bring back at most: what is held now. Without an end, who asks for more would
+ * empty caches as fast as they are filled, for ever. */
+static uint64_t held_by(const struct session *session, client_id client)
+{
+	uint64_t held = pool_nr_managed(session->pool) - pool_nr_free(session->pool);
+
+	if (client != CLIENT_NONE)
+		held = pool_client(session->pool, client)->nr_owned +
+		       pool_client(session->pool, client)->nr_shared;
+	return bits_max(held, 1);
+}
+
 static void do_reclaim(struct session *session, uint32_t conn, const struct message *message)
 {
 	struct reclaim *reclaim = &session->reclaim;
@@ -122,8 +139,9 @@ static void do_reclaim(struct session *session, uint32_t conn, const struct mess
 	/* A run of the background goes on as this one: what it returned so far was not asked for.
 	 */
 	reclaim->running = false;
-	reclaim->admin_target = message->reclaim.nr_frames;
 	reclaim->client = (client_id)message->reclaim.client;
+	reclaim->admin_target =
+		bits_min(message->reclaim.nr_frames, held_by(session, reclaim->client));
 	reclaim->cache = cache;
 	reclaim->admin_conn = conn;
 	reclaim->admin_id = message->id;

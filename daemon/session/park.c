@@ -9,7 +9,8 @@
  *               it is refused, with EAGAIN if its own shrinkers could help
  *   NO_FRAMES   reclaim, up to its deadline; it is refused at once if only its own shrinkers could
  *               help (EAGAIN: waiting would be a deadlock), or if nobody could, or nobody may be
- *               asked because of its min (ENOMEM). Purgeable frames of anybody are help. */
+ *               asked because of its min (ENOMEM). Purgeable frames of anybody are help. At its
+ *               deadline who may run its own shrinkers is told to (EAGAIN), others ENOMEM. */
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
@@ -79,8 +80,9 @@ static void refuse_self(struct session *session, const struct parked *request)
 	uint32_t at = session->actions->n;
 
 	session_refuse(session, request->conn, request->id, -EAGAIN,
-		       "only this client's own caches could give frames back; shrink them, or "
-		       "allocate with PAGECLIENT_MAY_SHRINK");
+		       "only this client's own caches could give frames back%s; shrink them, or "
+		       "allocate with PAGECLIENT_MAY_SHRINK",
+		       session->now_ns >= request->deadline_ns ? ": nobody else did in time" : "");
 	session->actions->item[at].message.reply.shrink_self =
 		(uint32_t)bits_max(frames, PAGEBLOCK_FRAMES / 8);
 }
@@ -387,6 +389,16 @@ void park_serve(struct session *session)
 	}
 }
 
+/* Others that could have helped did not: who may run its own shrinkers still can. */
+static void refuse_late(struct session *session, const struct parked *request)
+{
+	if (request->condition == POOL_NO_FRAMES && flags_of(request) & REQUEST_MAY_SHRINK &&
+	    reclaim_self_could_help(session, request->client))
+		refuse_self(session, request);
+	else
+		refuse_for_good(session, request, request->condition);
+}
+
 void park_expire(struct session *session)
 {
 	uint32_t next;
@@ -401,7 +413,7 @@ void park_expire(struct session *session)
 			session->again = true;
 			return;
 		}
-		refuse_for_good(session, request, request->condition);
+		refuse_late(session, request);
 		remove_parked(session, i);
 	}
 }

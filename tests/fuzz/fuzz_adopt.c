@@ -2,7 +2,8 @@
  *
  * The start is a segment as a server leaves it that was killed in the middle of its work: magazines
  * with frames, a shared block with two edges, a client that is half swept, a claim that was not
- * settled, a journal that is committed and not applied, a cache, memory behind half of it. The
+ * settled, a purge that is under way, a journal that is committed and not applied, a cache, memory
+ * behind half of it. The
  * input damages it: values stored into fields of its tables, copied from one row to another, or
  * into bytes anywhere. Then comes what a server does: segments_match() over the files, the pool,
  * the session, its clients; and a script (script.h) of what these clients do next.
@@ -10,6 +11,7 @@
  * A segment is refused with a text, or it is taken over: then the audit holds at once but for the
  * heads of magazines, which are found by the first tick, and after that for good. */
 #include "daemon/host/segments.h"
+#include "shm/purge.h"
 #include "shm/view.h"
 #include "tests/fuzz/script.h"
 #include "tests/fuzz/world.h"
@@ -72,6 +74,25 @@ struct damages {
 /* --- the segment --------------------------------------------------------------------------------
  */
 
+/* A purge table with a frame that is pinned, one that is not, two whose purge is under way, before
+ * and after the frame was freed, and one that is purged. */
+static void keep_purgeable(struct fixture_pool *f, client_id client)
+{
+	static const uint8_t pins[] = {1, 0, PURGE_PURGING, PURGE_PURGING, PURGE_PURGED};
+	uint32_t n = sizeof pins, nr_slots;
+
+	CU_ASSERT_EQUAL_FATAL(pool_purge_table(f->pool, client, 2 * n, &nr_slots), 0);
+	for (uint32_t i = 0; i < n; i++) {
+		pfn_t pfn = fixture_pool_alloc(f, client, i % 2);
+		uint64_t word = purge_pack((struct purge_entry){.pfn = pfn, .pins = pins[i]});
+
+		memcpy(f->ctl[client] + shm_ctl_table_offset(FIXTURE_THREADS) + 8 * (uint64_t)i,
+		       &word, sizeof word);
+		if (i > 2)
+			CU_ASSERT_EQUAL_FATAL(fixture_pool_free(f, client, pfn, i % 2), 0);
+	}
+}
+
 /* Magazines, blocks, a cache, and a block that the second shares with the first. */
 static void live(struct shell *shell, const struct shell_client *client)
 {
@@ -89,6 +110,7 @@ static void live(struct shell *shell, const struct shell_client *client)
 		fixture_pool_push(f, client[i].id, 0, MAGAZINE_HOT, pfn);
 	}
 	(void)shell_register(shell, client[0], 1);
+	keep_purgeable(f, client[0].id);
 	pfn = fixture_pool_alloc(f, client[1].id, 2);
 	CU_ASSERT_EQUAL_FATAL(fixture_pool_share(f, client[1].id, pfn, CLIENT_NONE, &handle), 0);
 	CU_ASSERT_EQUAL_FATAL(fixture_pool_import(f, client[0].id, handle, &handle), 0);

@@ -174,7 +174,8 @@ static void answer(struct script *script, uint32_t i, struct fuzz_input *input)
 	shell_event(script->shell, &event);
 }
 
-/* A bottom or a slot of the first threads, or an entry of the purge table, becomes anything. */
+/* A bottom or a slot of the first threads, an entry of the purge table, or a word of what stands
+ * before it, becomes anything. */
 static void scribble(struct script *script, uint32_t i, struct fuzz_input *input)
 {
 	client_id client = client_of(script, i);
@@ -192,7 +193,14 @@ static void scribble(struct script *script, uint32_t i, struct fuzz_input *input
 		return;
 	if (thread >= pool_client_record(pool, client)->max_threads)
 		return;
-	if (magazine == MAGAZINE_COUNT) {
+	if (magazine == MAGAZINE_COUNT && thread % 2) {
+		/* What it says of its costs. */
+		uint64_t told = fuzz_number(input, 8);
+
+		memcpy(ctl + shm_ctl_purge_offset(pool_client_record(pool, client)->max_threads) +
+			       8 * (n % 8),
+		       &told, sizeof told);
+	} else if (magazine == MAGAZINE_COUNT) {
 		uint64_t entry = fuzz_number(input, 2) << 32 | fuzz_byte(input);
 
 		/* The CTL is that of its record's threads, or there would be none. */
@@ -251,6 +259,9 @@ static void change_weather(struct shell *shell, uint8_t how)
 	shell->reattach_status = how & 8 ? -EBADF : 0;
 	shell->hold_again = how & 16;
 	shell->commits = how & 32 ? COMMITS_FAIL : how & 64 ? COMMITS_AT_ONCE : COMMITS_LATER;
+	if (how & 128)
+		shell_event(shell,
+			    &(struct session_event){.kind = EVENT_PRESSURE, .level = how & 7u});
 }
 
 static void step(struct script *script, struct fuzz_input *input)

@@ -265,6 +265,42 @@ static void dry_run_says_from_whom_and_takes_nothing(void)
 	fixture_close(&f);
 }
 
+/* What is no size or no cache is refused, and never taken for all of them. */
+static void slip_of_the_pen_is_no_wider_order(void)
+{
+	static const struct {
+		const char *words[5];
+		int status;
+	} slips[] = {{{"reclaim", "--frames", "9", "--cache", "0:0"}, 1},
+		     {{"reclaim", "--frames", "9", "--cache", "1:0"}, 1},
+		     {{"reclaim", "--frames", "9", "--cache", "4294967297:4294967296"}, 1},
+		     {{"why", "cache", "4294967297:1"}, 1},
+		     {{"why", "cache", "1:-4294967295"}, 1},
+		     {{"set", "guest", "max=0M"}, 2},
+		     {{"set", "guest", "high=0%"}, 2},
+		     {{"set", "guest", "max=00"}, 2},
+		     {{"set", "guest", "low=16777216T"}, 2},
+		     {{"resize", "16777217T"}, 2}};
+	struct fixture f;
+	struct program ctl;
+	pageclient *client;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	client = fixture_client(&f, "guest");
+	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0));
+	for (size_t i = 0; i < sizeof(slips) / sizeof(slips[0]); i++) {
+		const char *const *words = slips[i].words;
+
+		fixture_ctl(&f, &ctl, words[0], words[1], words[2], words[3], words[4], NULL);
+		CU_ASSERT_EQUAL(ctl.status, slips[i].status);
+		CU_ASSERT_STRING_EQUAL(ctl.out, "");
+		CU_ASSERT_TRUE(program_said_one_line(&ctl));
+		program_done(&ctl);
+	}
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 CU_TestInfo test_pruning[] = {
 	{"who is stopped gives its purgeable frames all the same",
 	 who_is_stopped_gives_its_purgeable_frames_all_the_same},
@@ -273,5 +309,6 @@ CU_TestInfo test_pruning[] = {
 	{"storm takes no neighbour below its min", storm_takes_no_neighbour_below_its_min},
 	{"set is shown and survives the server", set_is_shown_and_survives_the_server},
 	{"dry run says from whom and takes nothing", dry_run_says_from_whom_and_takes_nothing},
+	{"slip of the pen is no wider order", slip_of_the_pen_is_no_wider_order},
 	CU_TEST_INFO_NULL,
 };

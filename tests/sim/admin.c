@@ -5,9 +5,9 @@
 
 static void say(struct sim *s)
 {
-	static const enum message_kind kinds[] = {MESSAGE_CHECK, MESSAGE_DRAIN, MESSAGE_RECLAIM,
-						  MESSAGE_STATUS, MESSAGE_SET, MESSAGE_SET,
-						  MESSAGE_SET, MESSAGE_WHY};
+	static const enum message_kind kinds[] = {MESSAGE_CHECK,  MESSAGE_DRAIN, MESSAGE_RECLAIM,
+						  MESSAGE_STATUS, MESSAGE_SET,   MESSAGE_SET,
+						  MESSAGE_SET,    MESSAGE_WHY};
 	struct sim_thread *x = &s->client[SIM_ADMIN].thread[0];
 
 	x->request = (struct message){.kind = kinds[sim_below(s, 8)], .id = ++s->next_id};

@@ -19,14 +19,14 @@ static uint64_t count_reserved(const struct sim *s)
 static void check_sums(struct sim *s)
 {
 	const uint64_t *counters = s->pool->counters;
-	uint64_t frames = counters[COUNTER_nr_owned] + counters[COUNTER_nr_shared] +
-			  count_reserved(s);
+	uint64_t frames =
+		counters[COUNTER_nr_owned] + counters[COUNTER_nr_shared] + count_reserved(s);
 
 	for (uint32_t z = 0; z < s->pool->buddy.nr_zones; z++)
 		frames += s->pool->buddy.zones[z].nr_free;
 	if (frames != s->nr_frames)
-		sim_fail(s, "I5: %lu of %u frames are FREE, OWNED, SHARED or RESERVED", (unsigned long)frames,
-			 s->nr_frames);
+		sim_fail(s, "I5: %lu of %u frames are FREE, OWNED, SHARED or RESERVED",
+			 (unsigned long)frames, s->nr_frames);
 }
 
 void check_step(struct sim *s)
@@ -159,7 +159,9 @@ void check_end(struct sim *s)
 		client_killed(s, i);
 	/* Deaths, sweeps and commits that are under way; a breaker or a tick may come later. */
 	until = s->now_ns + 2 * SECOND;
-	for (uint32_t n = 0; n < LAST_EVENTS && s->now_ns < until && sim_next(s, &event); n++) {
+	for (uint32_t n = 0; n < LAST_EVENTS && (s->now_ns < until || pool_nr_commits(s->pool)) &&
+			     sim_next(s, &event);
+	     n++) {
 		s->now_ns = event.at_ns;
 		server_world_event(s, &event);
 	}

@@ -47,6 +47,7 @@ static bool survives(struct sim *s, struct stepping *stepping)
 	if (s->pool->journal->n)
 		sim_cover(s, FAULT_CRASH_IN_JOURNAL);
 	crash_now(s);
+	purgeable_left(s);
 	return false;
 }
 
@@ -54,7 +55,7 @@ bool crash_step(struct sim *s, const struct session_event *event)
 {
 	struct stepping stepping = {s, event};
 
-	if (s->server.dies_in_purge)
+	if (s->server.dies_in == 0 && s->server.dies_in_purge)
 		return survives(s, &stepping);
 	if (s->server.dies_in == 0) {
 		do_step(&stepping);
@@ -104,11 +105,11 @@ void crash_planned(struct sim *s)
 	if (s->is_calm)
 		return;
 	(void)sim_after(s, 200 * MS + sim_below(s, 1300) * MS, SIM_CRASH, 0, 0);
-	if (!s->server.is_up || s->server.dies_in || s->server.dies_in_purge)
+	if (!s->server.is_up || s->server.dies_in)
 		return;
 	if (sim_chance(s, 4))
 		s->server.dies_in_actions = true;
-	else if (sim_chance(s, 3))
+	else if (!s->server.dies_in_purge && sim_chance(s, 2))
 		s->server.dies_in_purge = true;
 	else
 		s->server.dies_in = 300;
@@ -150,8 +151,8 @@ static void forget_something(struct sim *s)
 static void adopt_blindly(struct sim *s, const struct session_event *event)
 {
 	uint32_t max_threads = pool_client_record(s->pool, event->client)->max_threads;
-	uint64_t *table = (uint64_t *)(void *)((char *)event->ctl +
-					       shm_ctl_table_offset(max_threads));
+	uint64_t *table =
+		(uint64_t *)(void *)((char *)event->ctl + shm_ctl_table_offset(max_threads));
 	uint64_t was[SIM_SLOTS];
 
 	for (uint32_t i = 0; i < SIM_SLOTS; i++) {
@@ -217,9 +218,13 @@ void crash_restart(struct sim *s)
 	s->server.epoch = sim_stamp(s);
 	s->server.is_up = true;
 	session_init(s->session, s->pool, &s->server.limits, s->seed);
+	if (!first && !s->is_calm && sim_chance(s, 6))
+		s->server.dies_in = 1 + sim_below(s, SIM_CLIENTS);
 	for (client_id id = 1; s->server.is_up && !s->failed && id <= SHM_MAX_CLIENTS; id++)
 		if (pool_client_is_attached(s->pool, id))
 			adopt(s, id);
+	if (!s->server.is_up)
+		sim_cover(s, FAULT_CRASH_IN_ADOPTION);
 	server_event(s, &(struct session_event){.kind = EVENT_TICK});
 	if (s->server.is_up)
 		check_audit(s, "after recovery");

@@ -8,8 +8,6 @@
 
 #include <string.h>
 
-#define CLIENTS_LOOKED_AT (SIM_CLIENTS * 3)
-
 /* A number of frames around what a process likes to have; 0 now and then. */
 static uint64_t some_frames(struct sim *s)
 {
@@ -41,7 +39,7 @@ void fair_draw_rules(struct sim *s, struct session_limits *limits)
 /* Never a max that would keep a process from taking what another gives it. */
 void fair_draw_set(struct sim *s, struct message_set *set)
 {
-	set->key = sim_chance(s, 20) ? sim_below(s, SET_NR_KEYS + 1) : sim_below(s, SET_MAX);
+	set->key = sim_chance(s, 4) ? sim_below(s, SET_NR_KEYS + 1) : sim_below(s, SET_MAX);
 	set->client = sim_below(s, SIM_CLIENTS + 10);
 	set->value = some_frames(s);
 	if (set->key == SET_MAX)
@@ -59,7 +57,8 @@ void fair_draw_set(struct sim *s, struct message_set *set)
 
 void fair_note(struct sim *s)
 {
-	for (client_id id = 1; id <= CLIENTS_LOOKED_AT; id++) {
+	s->last_before = s->pool->last_table;
+	for (client_id id = 1; id <= s->last_before; id++) {
 		struct shm_client *shown = pool_client(s->pool, id);
 		struct sim_share *before = &s->before[id];
 
@@ -73,14 +72,14 @@ void fair_note(struct sim *s)
 /* After a step, whether or not the server outlived it. */
 void fair_restore(struct sim *s)
 {
-	for (client_id id = 1; s->control == CONTROL_BELOW_MIN && id <= CLIENTS_LOOKED_AT; id++)
+	for (client_id id = 1; s->control == CONTROL_BELOW_MIN && id <= s->last_before; id++)
 		if (pool_client(s->pool, id)->min == 0)
 			pool_client(s->pool, id)->min = s->before[id].min;
 }
 
 void fair_check(struct sim *s)
 {
-	for (client_id id = 1; id <= CLIENTS_LOOKED_AT; id++) {
+	for (client_id id = 1; id <= s->last_before; id++) {
 		const struct shm_client *shown = pool_client(s->pool, id);
 		const struct sim_share *before = &s->before[id];
 		uint64_t min = shown->min < before->min ? shown->min : before->min;

@@ -93,9 +93,9 @@ static void fill(struct sim *s, struct sim_client *x, struct message *m)
 static void say(struct sim *s, uint32_t client)
 {
 	static const enum message_kind often[] = {
-		MESSAGE_ALLOC,      MESSAGE_ALLOC,     MESSAGE_FREE,       MESSAGE_PCP_REFILL,
-		MESSAGE_PCP_REFILL, MESSAGE_PCP_DRAIN, MESSAGE_PCP_CREATE, MESSAGE_CACHE_REGISTER,
-		MESSAGE_PURGE_TABLE};
+		MESSAGE_ALLOC,      MESSAGE_ALLOC,          MESSAGE_FREE,
+		MESSAGE_PCP_REFILL, MESSAGE_PCP_REFILL,     MESSAGE_PCP_DRAIN,
+		MESSAGE_PCP_CREATE, MESSAGE_CACHE_REGISTER, MESSAGE_PURGE_TABLE};
 	struct message message;
 
 	memset(&message, 0, sizeof message);

@@ -42,6 +42,7 @@ enum sim_event_kind {
 	X(CRASH_IN_STEAL)                                                                          \
 	X(CRASH_IN_ACTIONS)                                                                        \
 	X(CRASH_IN_RECOVERY)                                                                       \
+	X(CRASH_IN_ADOPTION)                                                                       \
 	X(CRASH_IN_PURGE)                                                                          \
 	X(CTL_NOT_KEPT)                                                                            \
 	X(BARRIER_FAILED)                                                                          \
@@ -89,6 +90,7 @@ enum sim_event_kind {
 	X(PIN_OVERFLOW)                                                                            \
 	X(FOUND_PURGING)                                                                           \
 	X(REARMED)                                                                                 \
+	X(SHARED_PURGED)                                                                           \
 	X(PURGED_WITH_MIN)                                                                         \
 	X(LIE_IN_TABLE)
 enum sim_fault {

@@ -95,16 +95,20 @@ void owner_puts(struct sim *s, const struct sim_block *block)
 		set_holder(s, block->pfn, block->order, HOLDER_SHARED, 0);
 }
 
+void owner_lets_go(struct sim *s, uint32_t client, const struct sim_block *block)
+{
+	if (block->refs)
+		owner_puts(s, block);
+	else
+		owner_gives(s, client, block);
+}
+
 void owner_dies(struct sim *s, uint32_t client)
 {
 	struct sim_client *x = &s->client[client];
 
-	for (uint32_t i = 0; i < x->n_held; i++) {
-		if (x->held[i].refs)
-			owner_puts(s, &x->held[i]);
-		else
-			owner_gives(s, client, &x->held[i]);
-	}
+	for (uint32_t i = 0; i < x->n_held; i++)
+		owner_lets_go(s, client, &x->held[i]);
 	for (uint32_t i = 0; i < x->n_deferred; i++)
 		owner_gives(s, client, &x->deferred[i]);
 	purgeable_dies(s, client);

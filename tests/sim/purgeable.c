@@ -12,6 +12,8 @@
 #include "shm/purge.h"
 #include "tests/model/crash.h"
 
+#include <string.h>
+
 #define PURGEABLE_ORDER 4u
 
 static uint64_t *entry_of(const struct sim *s, const struct sim_client *x, uint32_t i)
@@ -60,38 +62,46 @@ static void lose(struct sim *s, uint32_t client, struct sim_slot *slot)
 		return;
 	if (slot->pins)
 		sim_fail(s, "process %u pins frame %u, and it was purged", client, slot->block.pfn);
+	if (slot->block.refs)
+		sim_cover(s, FAULT_SHARED_PURGED);
 	slot->is_lost = true;
 	s->client[client].nr_lost += UINT64_C(1) << slot->block.order;
-	if (slot->block.refs)
-		owner_puts(s, &slot->block);
-	else
-		owner_gives(s, client, &slot->block);
+	owner_lets_go(s, client, &slot->block);
+}
+
+static void settle(struct sim *s, uint32_t client, pfn_t from, pfn_t to)
+{
+	struct sim_client *x = &s->client[client];
+
+	for (uint32_t i = 0; i < SIM_SLOTS; i++) {
+		struct sim_slot *slot = &x->slot[i];
+
+		if (slot->is_used && !slot->is_lost && slot->block.pfn < to &&
+		    from < slot->block.pfn + (1u << slot->block.order) &&
+		    is_gone(shm_load(entry_of(s, x, i))))
+			lose(s, client, slot);
+	}
 }
 
 void purgeable_settle(struct sim *s, pfn_t pfn, order_t order)
 {
-	for (uint32_t i = 0; i < SIM_CLIENTS; i++)
-		for (uint32_t n = 0; is_player(&s->client[i]) && n < SIM_SLOTS; n++) {
-			struct sim_slot *slot = &s->client[i].slot[n];
+	pfn_t end = pfn + (1u << order), at = pfn;
 
-			if (slot->is_used && !slot->is_lost &&
-			    slot->block.pfn < pfn + (1u << order) &&
-			    pfn < slot->block.pfn + (1u << slot->block.order) &&
-			    is_gone(shm_load(entry_of(s, &s->client[i], n))))
-				lose(s, i, slot);
-		}
+	while (at < end && s->holder[at] == 0)
+		at++;
+	for (uint32_t i = 0; at < end && i < SIM_CLIENTS; i++)
+		if (s->client[i].n_slots && is_player(&s->client[i]))
+			settle(s, i, pfn, end);
 }
 
 void purgeable_dies(struct sim *s, uint32_t client)
 {
 	struct sim_client *x = &s->client[client];
 
-	for (uint32_t i = 0; i < SIM_SLOTS; i++) {
-		x->slot[i].pins = 0;
-		if (x->slot[i].is_used)
-			lose(s, client, &x->slot[i]);
-		x->slot[i].is_used = false;
-	}
+	for (uint32_t i = 0; i < SIM_SLOTS; i++)
+		if (x->slot[i].is_used && !x->slot[i].is_lost)
+			owner_lets_go(s, client, &x->slot[i].block);
+	memset(x->slot, 0, sizeof x->slot);
 	x->n_slots = 0;
 }
 
@@ -138,8 +148,7 @@ static void unpin(struct sim *s, uint32_t client, uint32_t i)
 {
 	struct sim_client *x = &s->client[client];
 
-	if (x->slot[i].pins-- == 0 ||
-	    purge_unpin(entry_of(s, x, i), generation(s)) != PURGE_OK)
+	if (x->slot[i].pins-- == 0 || purge_unpin(entry_of(s, x, i), generation(s)) != PURGE_OK)
 		sim_fail(s, "process %u ends a pin of frame %u that is not there", client,
 			 x->slot[i].block.pfn);
 }
@@ -238,7 +247,7 @@ static uint32_t some_slot(struct sim *s, const struct sim_client *x, bool pinned
 
 static void some_pins(struct sim *s, uint32_t client, bool more)
 {
-	uint32_t n_slots = 1 + sim_below(s, 6), n_pins = sim_chance(s, 40) ? 260 : 1;
+	uint32_t n_slots = 1 + sim_below(s, 6), n_pins = sim_chance(s, 40) ? 254 : 1;
 
 	for (uint32_t n = 0; n < n_slots && !s->failed; n++) {
 		uint32_t i = some_slot(s, &s->client[client],
@@ -258,7 +267,7 @@ void purgeable_raced(void *arg, uint64_t *entry)
 {
 	struct sim *s = arg;
 
-	if (s->server.dies_in_purge && sim_chance(s, 4)) {
+	if (s->server.dies_in == 0 && s->server.dies_in_purge && sim_chance(s, 4)) {
 		sim_cover(s, FAULT_CRASH_IN_PURGE);
 		crash_arm(1 + sim_below(s, 6));
 	}
@@ -285,12 +294,6 @@ static void check_purging(struct sim *s, uint32_t client)
 	sim_cover(s, FAULT_FOUND_PURGING);
 	if (is_watched(s, &s->client[client]))
 		sim_fail(s, "process %u finds an entry PURGING, and the server is there", client);
-}
-
-static void end_slot(struct sim_client *x, uint32_t i)
-{
-	x->slot[i].is_used = false;
-	x->n_slots--;
 }
 
 /* With one pin it is taken, with none dropped; true: the slot is free. */
@@ -324,7 +327,8 @@ static bool close_slot(struct sim *s, uint32_t client, uint32_t i)
 		check_content(s, client, slot);
 		PAGED_CHECK(owner_hold(s, client, slot->block));
 	}
-	end_slot(x, i);
+	slot->is_used = false;
+	x->n_slots--;
 	return true;
 }
 
@@ -364,9 +368,8 @@ static void end_some(struct sim *s, uint32_t client)
 	struct sim_client *x = &s->client[client];
 	uint32_t i = some_slot(s, x, sim_chance(s, 2));
 
-	if (i == SIM_NONE || x->slot[i].pins > 1)
-		return;
-	(void)close_slot(s, client, i);
+	if (i != SIM_NONE && x->slot[i].pins <= 1)
+		(void)close_slot(s, client, i);
 }
 
 /* Those whose content is gone get another, or end. */
@@ -383,6 +386,20 @@ static void rebuild(struct sim *s, uint32_t client)
 			(void)close_slot(s, client, i);
 		else
 			rearm(s, client, i);
+	}
+}
+
+void purgeable_left(struct sim *s)
+{
+	for (uint32_t client = 0; client < SIM_CLIENTS; client++) {
+		struct sim_client *x = &s->client[client];
+
+		if (!is_player(x) || x->stopped_until_ns > s->now_ns)
+			continue;
+		for (uint32_t i = 0; i < SIM_SLOTS; i++)
+			if (x->slot[i].is_used &&
+			    purge_unpack(shm_load(entry_of(s, x, i))).pins == PURGE_PURGING)
+				(sim_chance(s, 2) ? pin : rearm)(s, client, i);
 	}
 }
 

@@ -277,7 +277,8 @@ struct sim {
 	struct sim_server server;
 	struct sim_conn conn[SIM_CONNS];
 	struct sim_client client[SIM_CLIENTS + 1];
-	struct sim_share before[SHM_MAX_CLIENTS + 1];
+	struct sim_share before[SHM_MAX_CLIENTS + 1]; /* of those that may have a purge table */
+	client_id last_before;
 	uint64_t steps;
 	uint32_t holder[SIM_FRAMES_MAX]; /* owner.c */
 	uint16_t references[SIM_FRAMES_MAX];
@@ -398,7 +399,8 @@ bool magazine_give(struct sim *s, uint32_t client, uint32_t thread, struct sim_b
 void magazine_begin_pop(struct sim *s, uint32_t client, uint32_t thread, uint32_t magazine);
 void magazine_end_pop(struct sim *s, uint32_t client, uint32_t thread);
 
-/* --- trade.c, purgeable.c, fair.c, shrink.c, liar.c, admin.c ----------------------------------------------------------
+/* --- trade.c, purgeable.c, fair.c, shrink.c, liar.c, admin.c
+ * ----------------------------------------------------------
  */
 
 /* Each begins something on an idle thread; false: there is nothing of that kind to do. */
@@ -425,6 +427,8 @@ void purgeable_dies(struct sim *s, uint32_t client);
 bool purgeable_has(const struct sim *s, uint32_t client, pfn_t pfn);
 /* The server is about to purge the entry. */
 void purgeable_raced(void *arg, uint64_t *entry);
+/* The server died: some use the entries that it left PURGING. */
+void purgeable_left(struct sim *s);
 /* Entries, processes and the map of frames agree. */
 void purgeable_check(struct sim *s);
 
@@ -461,6 +465,8 @@ void owner_unshares(struct sim *s, uint32_t client, const struct sim_block *bloc
 void owner_regains(struct sim *s, uint32_t client, const struct sim_block *block);
 void owner_imports(struct sim *s, const struct sim_block *block);
 void owner_puts(struct sim *s, const struct sim_block *block);
+/* It gives or puts the block. */
+void owner_lets_go(struct sim *s, uint32_t client, const struct sim_block *block);
 /* All that the process holds is nobody's. */
 void owner_dies(struct sim *s, uint32_t client);
 /* Adds to, or takes out of, what the process holds. false: no room. */

@@ -227,13 +227,12 @@ static void act(struct sim *s, uint32_t client, uint32_t thread)
 
 	if (x->n_upcalls && shrink_answer(s, client, thread))
 		return;
-	if (sim_chance(s, 4)) {
-		if (x->nr_slots)
-			purgeable_act(s, client);
-		else
-			purge_table(s, client, thread);
+	if (x->nr_slots == 0 && sim_chance(s, 4)) {
+		purge_table(s, client, thread);
 		return;
 	}
+	if (sim_chance(s, 2))
+		purgeable_act(s, client);
 	if (what < 55) {
 		if (x->nr_frames < x->appetite ? what < 40 : what < 15)
 			take(s, client, thread);

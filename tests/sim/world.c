@@ -120,6 +120,8 @@ static void draw_options(struct sim *s)
 
 		memcpy(options->zone[z].name, names[z], strlen(names[z]));
 		options->zone[z].nr_frames = n;
+		if (last && sim_chance(s, 3))
+			options->zone[z].nr_offline = sim_below(s, n / 3);
 		left -= n;
 	}
 	options->batch = sim_chance(s, 2) ? 0 : 1 + sim_below(s, 48);
@@ -141,6 +143,8 @@ static void draw_limits(struct sim *s)
 		.breaker_ns = 100 * MS + sim_below(s, 1000) * MS,
 		.give_back_ns = sim_chance(s, 3) ? 0 : 100 * MS + sim_below(s, 1000) * MS,
 		.alloc_timeout_max_ns = (100 + sim_below(s, 1000)) * MS};
+	if (sim_chance(s, 2))
+		fair_draw_rules(s, &s->server.limits);
 }
 
 static void draw_clients(struct sim *s)

@@ -230,6 +230,7 @@ static void client_sections_that_make_no_sense_are_errors_with_their_line(void)
 	expect_error("[client uid=1]\nmid = 5\n", 2, "client uid=1.mid", "min, low, high");
 	expect_error("[client uid=1]\nweight = 10001\n", 2, "weight", "0 to 10000");
 	expect_error("[client uid=1]\nmin = much\n", 2, "min", "512M, 4G or 25%");
+	expect_error("[client uid=1]\nzone =\n", 2, "zone", "normal would be right");
 	fixture = read_good("[client uid=1]\nmin = 2G\n[client uid=2]\nmin = 50%\nmax = 64M\n");
 	config_check_sizes(&fixture->config, GIB, &fixture->errors);
 	CU_ASSERT_EQUAL(fixture->errors.n, 2);

@@ -108,6 +108,20 @@ static void a_full_v2_cgroup_is_named(void)
 	fixture_free(fixture);
 }
 
+static void a_small_cgroup_keeps_an_eighth_by_default(void)
+{
+	struct fixture *fixture = fixture_new("0::/x\n", "cgroup2", "nsdelegate");
+
+	put(fixture, "fs/x/memory.max", "67108864\n");
+	put(fixture, "fs/x/memory.current", "6291456\n");
+	headroom_open(&fixture->headroom, fixture->root, HEADROOM_AUTO);
+	CU_ASSERT_EQUAL(headroom_check(&fixture->headroom, 50 * MIB, fixture->text, 256), 0);
+	CU_ASSERT_EQUAL(headroom_check(&fixture->headroom, 51 * MIB, fixture->text, 256), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(
+		strstr(fixture->text, "cgroup /x: memory.max 64M, 6M used, headroom 8M"));
+	fixture_free(fixture);
+}
+
 static void a_limit_above_ours_counts_as_well(void)
 {
 	struct fixture *fixture = fixture_new("0::/a/b\n", "cgroup2", "");
@@ -162,6 +176,7 @@ static void a_path_outside_what_is_mounted_is_the_mount_itself(void)
 CU_TestInfo test_headroom[] = {
 	{"without_cgroups_only_the_machine_counts", without_cgroups_only_the_machine_counts},
 	{"a_full_v2_cgroup_is_named", a_full_v2_cgroup_is_named},
+	{"a_small_cgroup_keeps_an_eighth_by_default", a_small_cgroup_keeps_an_eighth_by_default},
 	{"a_limit_above_ours_counts_as_well", a_limit_above_ours_counts_as_well},
 	{"cache_that_the_kernel_would_drop_is_not_used_memory",
 	 cache_that_the_kernel_would_drop_is_not_used_memory},
