@@ -9,6 +9,10 @@
 #include <errno.h>
 #include <string.h>
 
+/* Slots that one PurgeTable adds to a purge table: 0.1 ms of writing. Lower: a large table takes
+ * more requests; higher: others wait for it. */
+#define TABLE_STEP 65536u
+
 struct request {
 	struct session *session;
 	uint32_t conn;
@@ -106,6 +110,8 @@ static void do_purge_table(const struct request *req)
 		ok(req)->count = shown->purge_slots;
 		return;
 	}
+	/* The rest is for the next request, so that nobody waits for the writing of a large one. */
+	wanted = (uint32_t)bits_min(wanted, (uint64_t)shown->purge_slots + TABLE_STEP);
 	action = session_push(req->session, ACTION_TABLE);
 	action->conn = req->conn;
 	action->client = req->client;

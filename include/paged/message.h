@@ -163,8 +163,9 @@ struct message_reclaim {
 	uint32_t dry_run;
 };
 
-/* PurgeTable: memory for at least so many slots of the client's purge table, none of which it may
- * use before the reply, whose count says how many there are. Never shrinks; may be repeated. */
+/* PurgeTable: memory for so many slots of the client's purge table, none of which it may use before
+ * the reply, whose count says how many there are: as many as were asked for, or as many more than
+ * before as the daemon adds at once. Never shrinks; may be repeated. */
 struct message_purge_table {
 	uint32_t nr_slots;
 };

@@ -95,7 +95,7 @@ static void every_default_is_valid_and_an_empty_file_changes_nothing(void)
 
 	CU_ASSERT_EQUAL(fixture->errors.n, 0);
 	CU_ASSERT_EQUAL(value[CONFIG_segment_size].kind, CONFIG_IS_AUTO);
-	CU_ASSERT_EQUAL(value[CONFIG_segment_headroom].n, 64 << 20);
+	CU_ASSERT_EQUAL(value[CONFIG_segment_headroom].kind, CONFIG_IS_AUTO);
 	CU_ASSERT_EQUAL(value[CONFIG_socket_mode].n, 0660);
 	CU_ASSERT_EQUAL(value[CONFIG_reclaim_deadline].n, 1000);
 	CU_ASSERT_EQUAL(value[CONFIG_limits_client_max].kind, CONFIG_IS_NONE);
