@@ -281,7 +281,7 @@ void config_print_zones(const struct config *config, FILE *file)
 
 		(void)fprintf(file, "\n[zone %s]\n", zone.name);
 		for (uint32_t k = 0; k < NR_KEYS; k++)
-			if (k == KEY_SIZE || value_of(&zone, k)->line)
+			if (value_of(&zone, k)->text[0])
 				(void)fprintf(file, "%s = %s\n", keys[k].key,
 					      value_of(&zone, k)->text);
 	}
