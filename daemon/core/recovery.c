@@ -86,6 +86,15 @@ static pfn_t next_sure_head(const struct pool *pool, pfn_t pfn, pfn_t end)
 	return end;
 }
 
+/* A BAD block that reaches over a sure head: its order is wrong. They are few, so each word is
+ * read; of other blocks that would be the whole map. */
+static bool swallows(const struct pool *pool, const struct page_word *word, pfn_t pfn)
+{
+	pfn_t end = pfn + (1u << word->order);
+
+	return word->state == PAGE_BAD && next_sure_head(pool, pfn, end) < end;
+}
+
 /* Granted without memory behind it: the word or the type of its pageblock is wrong. */
 static bool is_in_doubt(const struct pool *pool, const struct page_word *word, pfn_t pfn)
 {
@@ -141,7 +150,7 @@ static uint64_t walk_zone(struct pool *pool, struct shm_zone *zone)
 			zone->nr_blocks[order][type] = 0;
 	for (pfn_t pfn = zone->start_pfn; pfn < zone->end_pfn;) {
 		struct page_word word = page_get(pool->buddy.map, pfn);
-		bool sane = head_is_sane(&word, pfn, zone->end_pfn);
+		bool sane = head_is_sane(&word, pfn, zone->end_pfn) && !swallows(pool, &word, pfn);
 
 		page_fetch_ahead(pool->buddy.map, pfn);
 		if (!sane || is_in_doubt(pool, &word, pfn)) {

@@ -85,6 +85,14 @@ void edge_init(struct pool *pool)
 	pool->nr_edges = 0;
 }
 
+/* The word of a head; TAIL if pfn is none. */
+static struct page_word head_at(const struct pool *pool, pfn_t pfn)
+{
+	if (pfn >= pool->nr_frames || page_head(pool->buddy.map, pfn) != pfn)
+		return (struct page_word){.state = PAGE_TAIL};
+	return page_get(pool->buddy.map, pfn);
+}
+
 void edge_rebuild(struct pool *pool)
 {
 	edge_init(pool);
@@ -101,8 +109,7 @@ void edge_rebuild(struct pool *pool)
 		}
 		if (pool->edge_fresh <= i)
 			pool->edge_fresh = i + 1;
-		word = edge_pfn(edge) < pool->nr_frames ? page_get(pool->buddy.map, edge_pfn(edge))
-							: (struct page_word){.state = PAGE_TAIL};
+		word = head_at(pool, edge_pfn(edge));
 		if (edge->client <= SHM_MAX_CLIENTS &&
 		    pool->client[edge->client].state != CLIENT_UNUSED &&
 		    word.state == PAGE_SHARED && word.gen == edge_gen(edge)) {
