@@ -14,8 +14,8 @@
  *             again: it must be unpinned and at least as old as it was, so that nothing used since
  *             is purged
  *   ahead     when half of a list is left, the next pass begins, and goes on beside what is taken
- *             of the rest: it finds that rest too, and the next ones. A request seldom waits for
- * one clock     a finished pass raises the generation. Ages are thus in 64ths of a turnover of the
+ *             of the rest: it finds that rest too, and the next ones. A request seldom waits
+ *   clock     a finished pass raises the generation: ages are thus in 64ths of a turnover of the
  *             cache, which is what an exact LRU would have to resolve, and in seconds when nobody
  *             wants anything
  *
@@ -26,7 +26,11 @@
  * Ages are modulo 2^24: an entry that nobody touched for that long (half a year of ticks) is taken
  * for a new one, a turnover later than it should. A stamp of the future is the oldest of all: a lie
  * costs the liar. Entries that name no frame of their client's would fill the lists of each pass:
- * who had one in a list has the others looked at before they are listed.
+ * who had one in a list has the others looked at before they are listed. Who changes its entries
+ * between the pass and the list fills them all the same. So a list that did not hold all there is
+ * and was in vain is looked through for who filled it: they are left out until the others have
+ * nothing more for a request, at most until the next tick, and the pass begins again. Before a
+ * request ends with less than it asked for all are looked at.
  *
  * Ties, of which there are many, are decided by a hash for each eight slots: neither the first
  * client nor the first slots pay more than others. In the list they lie in the order of the tables,
@@ -44,6 +48,9 @@
 #define VICTIM_SLICE 65536u       /* entries; higher: a slice holds the loop longer than 0.1 ms */
 /* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than 0.2 ms. */
 #define VICTIM_TRIES 1024u
+/* Misses for each victim of a list that is taken. Lower: a busy cache is left out; higher: a liar
+ * costs passes. */
+#define VICTIM_MISSES_MAX 8
 #define VICTIM_TIERS 3u /* OVER, NORMAL, SPARED */
 #define VICTIM_DIGITS 256u
 
@@ -103,7 +110,6 @@ struct victims {
 	bool asking;               /* pool_purge() said that it is to be called again */
 	bool conclusive;           /* of what it asks for nothing is left */
 	bool for_it, lists_for_it; /* the pass, and that of the lists, began after the request */
-	bool found_liar;           /* in the lists */
 	uint32_t rate; /* entries to look at for a frame, to be ready when the lists are through */
 	bool sampled;  /* floors of the pass under way are from a sample */
 	uint32_t n_wanted; /* of the last pass, beside what was left in the lists */
@@ -113,6 +119,11 @@ struct victims {
 	struct victim_choice choice[VICTIM_TIERS];
 	struct victim_list list[VICTIM_TIERS], ready[VICTIM_TIERS];
 	struct victim_gone gone, gone_since; /* of the lists, and of the pass under way */
+	bool any_left_out;
+	bool forgiven; /* in this request: nobody is left out any more */
+	/* Of the lists: misses, less VICTIM_MISSES_MAX for each victim taken. */
+	int32_t misses[SHM_MAX_CLIENTS + 1];
+	uint8_t left_out[SHM_MAX_CLIENTS + 1]; /* its victims were none */
 };
 
 #define VICTIM_ROOM (6 * VICTIM_TIERS * (VICTIM_LIST_MAX + VICTIM_LIST_ONE_MAX))

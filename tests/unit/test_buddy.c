@@ -137,6 +137,71 @@ static void give_merges_with_left_and_right_buddies_up_to_the_top(void)
 	check(buddy, 0);
 }
 
+/* The frames of a row of 4096 whose bit is set go back in an order that the seed says, one by one
+ * or in batches. Returns the free blocks of each order. */
+static void give_some(uint64_t seed, bool is_batch, uint32_t ret_blocks[ORDER_COUNT])
+{
+	struct buddy *buddy = setup(MIGRATE_UNMOVABLE, NR_FRAMES, 0);
+	pfn_t some[NR_FRAMES];
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < NR_FRAMES; i++)
+		CU_ASSERT_FATAL(take(buddy, 0, MIGRATE_UNMOVABLE) != PFN_NONE);
+	for (pfn_t pfn = 0; pfn < NR_FRAMES; pfn++) {
+		seed = seed * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		/* Rows, and single frames, here and there the last one first. */
+		if (seed >> 61 == 0)
+			continue;
+		some[n++] = pfn;
+		if (seed >> 58 & 1 && n > 1) {
+			some[n - 1] = some[n - 2];
+			some[n - 2] = pfn;
+		}
+	}
+	for (uint32_t i = 0; i < n; i += 64) {
+		uint32_t part = n - i < 64 ? n - i : 64;
+
+		for (uint32_t k = i; k < i + part; k++)
+			if (is_batch)
+				page_set(buddy->map, some[k],
+					 page_free_word(buddy->map, some[k], 0));
+			else
+				give(buddy, some[k]);
+		if (is_batch)
+			buddy_give_many(buddy, some + i, part);
+	}
+	check(buddy, 0);
+	for (order_t order = 0; order < ORDER_COUNT; order++)
+		ret_blocks[order] = on_list(buddy, 0, order, MIGRATE_UNMOVABLE);
+}
+
+static void a_batch_becomes_the_same_blocks_as_one_by_one(void)
+{
+	for (uint64_t seed = 1; seed <= 20; seed++) {
+		uint32_t one[ORDER_COUNT], many[ORDER_COUNT];
+
+		give_some(seed, false, one);
+		give_some(seed, true, many);
+		CU_ASSERT(memcmp(one, many, sizeof one) == 0);
+	}
+}
+
+static void a_batch_of_all_is_one_block(void)
+{
+	struct buddy *buddy = setup(MIGRATE_UNMOVABLE, NR_FRAMES, 0);
+	pfn_t all[NR_FRAMES];
+
+	for (uint32_t i = 0; i < NR_FRAMES; i++)
+		all[i] = take(buddy, 0, MIGRATE_UNMOVABLE);
+	for (uint32_t i = 0; i < NR_FRAMES; i++)
+		page_set(buddy->map, all[i], page_free_word(buddy->map, all[i], 0));
+	buddy_give_many(buddy, all, NR_FRAMES);
+	CU_ASSERT_EQUAL(on_list(buddy, 0, 12, MIGRATE_UNMOVABLE), 1);
+	check(buddy, 0);
+	buddy_give_many(buddy, all, 0);
+	check(buddy, 0);
+}
+
 static void a_block_in_use_keeps_its_buddy_apart(void)
 {
 	struct buddy *buddy = setup(MIGRATE_UNMOVABLE, 1024, 0);
@@ -365,6 +430,9 @@ CU_TestInfo test_buddy[] = {
 	 take_splits_down_and_leaves_a_row_of_smaller_blocks},
 	{"give merges with left and right buddies up to the top",
 	 give_merges_with_left_and_right_buddies_up_to_the_top},
+	{"a batch becomes the same blocks as one by one",
+	 a_batch_becomes_the_same_blocks_as_one_by_one},
+	{"a batch of all is one block", a_batch_of_all_is_one_block},
 	{"a block in use keeps its buddy apart", a_block_in_use_keeps_its_buddy_apart},
 	{"an isolated buddy does not merge", an_isolated_buddy_does_not_merge},
 	{"the generation of a frame outlives split and merge",

@@ -193,6 +193,73 @@ static void a_liar_with_a_full_table_does_not_stop_reclaim(void)
 	teardown(&f);
 }
 
+/* One frame, and half a table of entries that name it, older than all others', while they are
+ * looked at. When they are to be taken they name another's frame, or were used just now. */
+static void check_change_of_mind(bool is_foreign)
+{
+	pfn_t own, foreign = PFN_NONE;
+	struct fixture f;
+	uint64_t got = 0;
+	bool again = true;
+
+	setup(&f, 2 * VICTIM_SLICE);
+	add_table(&f, f.a, 2 * VICTIM_SLICE);
+	f.pool.pool->meta->generation = 50;
+	own = fixture_pool_alloc(&f.pool, f.a, 0);
+	for (uint32_t i = 0; i < 500; i++)
+		foreign = arm_new(&f, f.b, i, 40);
+	for (uint32_t n = 0; again && got < 300 && n < 100; n++) {
+		const struct victims *victims = &f.pool.pool->victims;
+		const struct victim_list *list = &victims->list[POOL_TIER_NORMAL];
+		bool looked =
+			victims->phase > VICTIM_SCAN ||
+			(victims->phase == VICTIM_SCAN &&
+			 (victims->cursor.client > f.a || victims->cursor.slot >= VICTIM_SLICE));
+		bool lies = looked || list->next < list->n;
+		uint32_t generation = f.pool.pool->meta->generation;
+
+		for (uint32_t i = 0; i < VICTIM_SLICE; i++)
+			arm(&f, f.a, i, lies && is_foreign ? foreign : own,
+			    lies && !is_foreign ? generation : generation + 9);
+		got += pool_purge(f.pool.pool, 300 - got, CLIENT_NONE, &again);
+	}
+	CU_ASSERT_EQUAL(got, 300);
+	teardown(&f);
+}
+
+static void who_changes_its_mind_hides_nobody(void)
+{
+	check_change_of_mind(true);
+	check_change_of_mind(false);
+}
+
+/* All that a list holds was used since the pass, and nobody else has anything: who was left out for
+ * it has what the request wants. */
+static void who_was_left_out_has_its_turn(void)
+{
+	struct fixture f;
+	struct victims *victims;
+	uint32_t generation;
+
+	setup(&f, 8192);
+	victims = &f.pool.pool->victims;
+	f.pool.pool->meta->generation = 100;
+	for (uint32_t i = 0; i < 4000; i++)
+		(void)arm_new(&f, f.a, i, 50);
+	pool_tick(f.pool.pool);
+	CU_ASSERT_EQUAL(purge(&f, 1), 1);
+	generation = f.pool.pool->meta->generation;
+	for (uint32_t i = victims->list[POOL_TIER_NORMAL].next;
+	     i < victims->list[POOL_TIER_NORMAL].n; i++) {
+		uint32_t slot = victims->list[POOL_TIER_NORMAL].at[i].slot;
+
+		arm(&f, f.a, slot, purge_unpack(*entry_of(&f, f.a, slot)).pfn, generation);
+	}
+	CU_ASSERT_EQUAL(purge(&f, 200), 200);
+	CU_ASSERT(!victims->left_out[f.a]);
+	teardown(&f);
+}
+
 static void a_stamp_of_the_future_is_the_oldest(void)
 {
 	struct fixture f;
@@ -204,6 +271,64 @@ static void a_stamp_of_the_future_is_the_oldest(void)
 	CU_ASSERT_EQUAL(purge(&f, 1), 1);
 	CU_ASSERT_EQUAL(pins_of(&f, f.a, 0), PURGE_PURGED);
 	CU_ASSERT_EQUAL(pins_of(&f, f.b, 0), 0);
+	teardown(&f);
+}
+
+/* --- the sample ----------------------------------------------------------------------------------
+ */
+
+/* A full table that is large enough for a sample, of entries with random stamps below 1000. */
+static void setup_sampled(struct fixture *f)
+{
+	uint64_t seed = 5;
+
+	fixture_pool_open(&f->pool, 2 * VICTIM_SLICE);
+	fixture_pool_commit_all(&f->pool);
+	f->a = fixture_pool_client(&f->pool, 0);
+	add_table(f, f->a, VICTIM_SLICE);
+	f->pool.pool->meta->generation = 1000;
+	for (uint32_t i = 0; i < VICTIM_SLICE; i++)
+		(void)arm_new(f, f->a, i, (uint32_t)(fixture_random(&seed) % 1000));
+}
+
+static void a_sample_finds_the_oldest_64th(void)
+{
+	static uint8_t is_old[VICTIM_SLICE];
+	uint32_t n_purged = 0, n_young = 0;
+	struct fixture f;
+
+	setup_sampled(&f);
+	/* A 64th is below 16. */
+	for (uint32_t i = 0; i < VICTIM_SLICE; i++)
+		is_old[i] = purge_unpack(*entry_of(&f, f.a, i)).stamp < 24;
+	CU_ASSERT_EQUAL(purge(&f, 300), 300);
+	CU_ASSERT(f.pool.pool->victims.sampled);
+	for (uint32_t i = 0; i < VICTIM_SLICE; i++)
+		if (pins_of(&f, f.a, i) == PURGE_PURGED) {
+			n_purged++;
+			n_young += !is_old[i];
+		}
+	CU_ASSERT_EQUAL(n_purged, 300);
+	CU_ASSERT_EQUAL(n_young, 0);
+	teardown(&f);
+}
+
+/* All are used before the sample is complete: no entry reaches the floors that it gives. */
+static void a_sample_that_misled_costs_a_second_pass(void)
+{
+	struct fixture f;
+	struct victims *victims;
+	bool again = true;
+
+	setup_sampled(&f);
+	victims = &f.pool.pool->victims;
+	CU_ASSERT_EQUAL(pool_purge(f.pool.pool, 100, CLIENT_NONE, &again), 0);
+	CU_ASSERT_EQUAL_FATAL(victims->phase, VICTIM_SAMPLE);
+	CU_ASSERT(again && victims->n_sampled > 500);
+	for (uint32_t i = 0; i < VICTIM_SLICE; i++)
+		arm(&f, f.a, i, purge_unpack(*entry_of(&f, f.a, i)).pfn, 999);
+	CU_ASSERT_EQUAL(purge(&f, 100), 100);
+	CU_ASSERT(!victims->sampled);
 	teardown(&f);
 }
 
@@ -298,7 +423,11 @@ CU_TestInfo test_victim[] = {
 	 a_large_block_does_not_take_a_client_below_min},
 	{"a_liar_with_a_full_table_does_not_stop_reclaim",
 	 a_liar_with_a_full_table_does_not_stop_reclaim},
+	{"who_changes_its_mind_hides_nobody", who_changes_its_mind_hides_nobody},
+	{"who_was_left_out_has_its_turn", who_was_left_out_has_its_turn},
 	{"a_stamp_of_the_future_is_the_oldest", a_stamp_of_the_future_is_the_oldest},
+	{"a_sample_finds_the_oldest_64th", a_sample_finds_the_oldest_64th},
+	{"a_sample_that_misled_costs_a_second_pass", a_sample_that_misled_costs_a_second_pass},
 	{"the_tick_counts_what_can_be_purged", the_tick_counts_what_can_be_purged},
 	{"a_large_table_takes_several_slices", a_large_table_takes_several_slices},
 	{"a_pass_moves_the_clock", a_pass_moves_the_clock},
