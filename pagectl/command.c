@@ -18,10 +18,17 @@ static const struct command commands[] = {
 	{
 		.name = "zones",
 		.args = "",
-		.text = "free blocks per order and migratetype, watermarks",
+		.text = "free blocks per order and migratetype, watermarks, large runs",
 		.more = "As /proc/buddyinfo and /proc/pagetypeinfo. A block of order k is 1\n"
 			"<< k frames. A Hole is free and not committed: it gets memory before\n"
-			"it is granted.\n",
+			"it is granted.\n\n"
+			"The largest run after reclaim is an estimate, from the types of\n"
+			"pageblocks alone: the largest aligned run, up to order 18, of those\n"
+			"that are holes, wholly free, or Reclaimable. Less comes of it where\n"
+			"frames in them are pinned or kept, more where Unmovable ones are\n"
+			"purgeable. The last lines say how often a block of order 9 was\n"
+			"granted, or was not there when asked for, and how often a run was\n"
+			"looked for and emptied for a large block.\n",
 		.run = show_zones,
 	},
 	{

@@ -10,6 +10,7 @@
  *   act_why.c    why: who holds what, and why it was not reclaimed
  *   offline*.c   check --offline: the segments of a dead daemon, recovered and recounted as copies
  *   verdict.c    what both checks say in the end
+ *   run.c        how large a block a zone has, and could have
  *   host.c       what /proc and /sys know beside META
  *   table.c, human.c  aligned columns, sizes and times for people
  *

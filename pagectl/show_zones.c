@@ -1,10 +1,12 @@
 /* pagectl/show_zones.c - zones as /proc/buddyinfo and /proc/pagetypeinfo show them.
  *
  * The types are shown as the kernel orders them, with our Hole last: free frames that have no
- * memory behind them yet. */
+ * memory behind them yet. Beside what is free stands how large a block can be had, now and after
+ * reclaim (run.c), and at the end how often one of order 9, a huge page of 4 KiB frames, was. */
 #include "pagectl/human.h"
 #include "pagectl/json.h"
 #include "pagectl/pagectl.h"
+#include "pagectl/run.h"
 #include "pagectl/table.h"
 
 static const enum migratetype types[] = {MIGRATE_UNMOVABLE, MIGRATE_RECLAIMABLE, MIGRATE_HOLE};
@@ -52,6 +54,14 @@ static void print_reach(const struct shm_view *view, const struct shm_zone *zone
 	putchar('\n');
 }
 
+static void print_runs(const struct shm_view *view, const struct shm_zone *zone,
+		       uint32_t page_shift)
+{
+	printf("        largest run %s now, ", human_size(run_free(zone) << page_shift).s);
+	printf("%s after reclaim (an estimate)\n",
+	       human_size(run_after_reclaim(view, zone) << page_shift).s);
+}
+
 static void print_zone(const struct shm_view *view, const struct shm_zone *zone,
 		       uint32_t page_shift)
 {
@@ -63,11 +73,12 @@ static void print_zone(const struct shm_view *view, const struct shm_zone *zone,
 	       (unsigned long long)zone->watermark_min, (unsigned long long)zone->watermark_low,
 	       (unsigned long long)zone->watermark_high, (unsigned long long)zone->managed,
 	       human_size(zone->managed << page_shift).s);
+	print_runs(view, zone, page_shift);
 	print_reach(view, zone);
 	print_blocks(zone, page_shift);
 }
 
-static json_t *zone_json(const struct shm_zone *zone)
+static json_t *zone_json(const struct shm_view *view, const struct shm_zone *zone)
 {
 	json_t *object = json_object(), *blocks = json_object(), *fallback = json_array();
 
@@ -77,6 +88,8 @@ static json_t *zone_json(const struct shm_zone *zone)
 	json_put_number(object, "managed", zone->managed);
 	json_put_number(object, "free", zone->nr_free);
 	json_put_number(object, "hole", zone->nr_hole);
+	json_put_number(object, "largest_free", run_free(zone));
+	json_put_number(object, "largest_after_reclaim", run_after_reclaim(view, zone));
 	json_put_number(object, "min", zone->watermark_min);
 	json_put_number(object, "low", zone->watermark_low);
 	json_put_number(object, "high", zone->watermark_high);
@@ -98,6 +111,36 @@ static json_t *zone_json(const struct shm_zone *zone)
 	return object;
 }
 
+/* --- large blocks --------------------------------------------------------------------------- */
+
+static void print_order9(const struct shm_view *view)
+{
+	uint64_t granted = shm_view_counter(view, COUNTER_pgalloc_order9);
+	uint64_t failed = shm_view_counter(view, COUNTER_pgalloc_order9_fail);
+
+	printf("\nBlocks of order 9: %llu granted, %llu times none was there",
+	       (unsigned long long)granted, (unsigned long long)failed);
+	if (granted + failed)
+		printf(" (success %.1f%%)", 100.0 * (double)granted / (double)(granted + failed));
+	printf("\nRuns for large blocks: looked for %llu times, %llu emptied, %llu times none\n",
+	       (unsigned long long)shm_view_counter(view, COUNTER_compact_stall),
+	       (unsigned long long)shm_view_counter(view, COUNTER_compact_success),
+	       (unsigned long long)shm_view_counter(view, COUNTER_compact_fail));
+}
+
+static void put_order9(json_t *root, const struct shm_view *view)
+{
+	json_t *order9 = json_object(), *compact = json_object();
+
+	json_put_number(order9, "granted", shm_view_counter(view, COUNTER_pgalloc_order9));
+	json_put_number(order9, "failed", shm_view_counter(view, COUNTER_pgalloc_order9_fail));
+	json_object_set_new(root, "order9", order9);
+	json_put_number(compact, "stall", shm_view_counter(view, COUNTER_compact_stall));
+	json_put_number(compact, "success", shm_view_counter(view, COUNTER_compact_success));
+	json_put_number(compact, "fail", shm_view_counter(view, COUNTER_compact_fail));
+	json_object_set_new(root, "compact", compact);
+}
+
 int show_zones(struct pagectl *ctl)
 {
 	const struct shm_meta_header *header = ctl->view.header;
@@ -109,15 +152,18 @@ int show_zones(struct pagectl *ctl)
 		struct shm_zone zone = ctl->view.zones[i];
 
 		if (ctl->want_json) {
-			json_array_append_new(zones, zone_json(&zone));
+			json_array_append_new(zones, zone_json(&ctl->view, &zone));
 			continue;
 		}
 		if (i)
 			putchar('\n');
 		print_zone(&ctl->view, &zone, header->page_shift);
 	}
-	if (ctl->want_json)
+	if (ctl->want_json) {
+		put_order9(root, &ctl->view);
 		return json_print(root);
+	}
+	print_order9(&ctl->view);
 	json_decref(root);
 	return PAGECTL_OK;
 }

@@ -61,6 +61,7 @@ static void count_entry(struct pool *pool, client_id client, uint64_t word)
 	if (reference.edge != EDGE_NONE || !quota_yields(pool, client, POOL_TIER_SPARED, frames))
 		return;
 	run = &pool->compact_run[(entry.pfn - compact->from) >> compact->order];
+	pool->compact.has_counted = true;
 	run->n_frames += (uint32_t)frames;
 	run->cost_ns += frames * pool->client[client].cost.in_force_ns;
 }
@@ -82,8 +83,11 @@ static void count_slice(struct pool *pool)
 		count_entry(pool, client, shm_load(&purge_table(pool, client)[range->slot++]));
 		left--;
 	}
-	if (pool_range_is_done(range))
-		compact->phase = COMPACT_CHOOSE;
+	if (!pool_range_is_done(range))
+		return;
+	compact->phase = COMPACT_CHOOSE;
+	if (!compact->has_counted)
+		compact->at = window_end(pool); /* no run of it can be emptied: no walk */
 }
 
 /* --- CHOOSE --------------------------------------------------------------------------------------

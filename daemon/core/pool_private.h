@@ -64,6 +64,7 @@ struct compact {
 	pfn_t from, next; /* of this window and the next */
 	pfn_t at;         /* of the walk */
 	uint32_t n_free;  /* frames of the run that it is in */
+	bool has_counted; /* a frame of this window that can be purged */
 	struct pool_range range;
 	pfn_t best;
 	uint64_t best_cost, n_purged;

@@ -331,7 +331,8 @@ static bool may_steal_own(struct session *session, struct parked *request)
 static bool is_hopeless(const struct session *session, const struct parked *request)
 {
 	if (!request->stole || !request->purged || pool_purgeable(session->pool, CLIENT_NONE) > 0 ||
-	    reclaim_others_could_help(session, request->client))
+	    reclaim_others_could_help(session, request->client) ||
+	    (!request->compacted && compact_may_help(session, order_of(request))))
 		return false;
 	return reclaim_self_could_help(session, request->client) || session->nr_clients == 1 ||
 	       reclaim_others_are_protected(session, request->client);
@@ -424,6 +425,12 @@ void park_stolen(struct session *session)
 		session->parked[i].stole = true;
 }
 
+void park_compacted(struct session *session)
+{
+	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
+		session->parked[i].compacted |= session->parked[i].stole;
+}
+
 void park_purged(struct session *session)
 {
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
@@ -455,10 +462,8 @@ uint64_t park_demand(const struct session *session)
 	return session->demand;
 }
 
-bool park_wants_run(const struct session *session, order_t least, order_t *ret_order)
+bool park_wants_run(const struct session *session, order_t *ret_order)
 {
-	uint64_t free = pool_nr_free(session->pool), kept = pool_watermark_min(session->pool);
-
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next) {
 		const struct parked *request = &session->parked[i];
 		order_t order = order_of(request);
@@ -467,7 +472,7 @@ bool park_wants_run(const struct session *session, order_t least, order_t *ret_o
 		if (request->condition != POOL_NO_FRAMES)
 			continue;
 		*ret_order = order;
-		return order >= least && request->stole && free >= kept + (UINT64_C(1) << order);
+		return request->stole && compact_may_help(session, order);
 	}
 	return false;
 }

@@ -71,6 +71,7 @@ struct parked {
 	bool steals;    /* `pass` over its client's own magazines began ... */
 	bool stole_own; /* ... and is done */
 	bool stole;     /* all magazines were looked through since it waits */
+	bool compacted; /* a run was looked for since it waits, in vain */
 	bool purged;    /* of all purge tables nothing was left to take, since it waits */
 	bool is_alloc;
 	struct pool_pass pass;
@@ -320,14 +321,14 @@ uint64_t park_deadline(const struct session *session);
 order_t park_order(const struct parked *request);
 /* Frames that those wait for who need reclaim; 0: nobody does. */
 uint64_t park_demand(const struct session *session);
-/* All magazines were stolen, or all purge tables looked through: who still waits has nothing more
- * to hope for from there. */
+/* All magazines were stolen, all purge tables looked through, or no run could be emptied: who still
+ * waits has nothing more to hope for from there. */
 void park_stolen(struct session *session);
+void park_compacted(struct session *session);
 void park_purged(struct session *session);
 /* The first that waits for a commit, of those of an order below `below`. */
-/* Does a request wait for a block of at least that order, magazines and all, though so many frames
- * are free? */
-bool park_wants_run(const struct session *session, order_t least, order_t *ret_order);
+/* Does a request wait, magazines and all, that an emptied run would meet? */
+bool park_wants_run(const struct session *session, order_t *ret_order);
 bool park_wants_commit(const struct session *session, order_t below, order_t *ret_order,
 		       enum migratetype *ret_type);
 
@@ -420,6 +421,8 @@ void resize_pump(struct session *session);
 
 /* One slice of the search for a run, if somebody waits for one. */
 void compact_pump(struct session *session);
+/* Is it for a run, and not for more frames, that a request of that order waits? */
+bool compact_may_help(const struct session *session, order_t order);
 
 /* --- why.c --------------------------------------------------------------------------------------
  */

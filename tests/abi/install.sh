@@ -37,7 +37,7 @@ compile() {
 }
 
 # The first program of README.
-awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' "$here/../../README.md" >"$tmp/hello.c"
+awk '/^```c$/ { inside = 1; next } /^```$/ { if (inside) exit } inside' "$here/../../README.md" >"$tmp/hello.c"
 cmake --install "$1" --prefix "$tmp/first place" >"$tmp/out" 2>&1
 report "cmake --install --prefix" $?
 mv "$tmp/first place" "$tmp/first" && compile "$tmp/first" >"$tmp/out" 2>&1
