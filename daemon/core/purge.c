@@ -30,21 +30,20 @@ void purge_open(struct pool *pool, client_id client, uint32_t nr_slots)
 int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots, uint32_t *ret_nr_slots)
 {
 	struct pool_client *slot = &pool->client[client];
-	struct shm_record *record;
 
 	if (!pool_client_is_attached(pool, client) || !slot->ctl)
 		return POOL_NO_CLIENT;
 	if (nr_slots > pool->nr_frames)
 		return POOL_TABLE_FULL;
-	record = &pool_state_client(pool, client)->record;
 	/* Free slots first, then their number: no entry is looked at that we did not write. */
-	for (uint32_t i = record->purge_slots; i < nr_slots; i++)
+	for (uint32_t i = slot->purge_slots; i < nr_slots; i++)
 		shm_store(&purge_table(pool, client)[i], PURGE_FREE_SLOT);
-	if (nr_slots > record->purge_slots)
-		shm_store32(&record->purge_slots, nr_slots);
-	purge_open(pool, client, record->purge_slots);
-	shm_store32(&pool_meta_client(pool, client)->purge_slots, record->purge_slots);
-	*ret_nr_slots = record->purge_slots;
+	if (nr_slots > slot->purge_slots) {
+		shm_store32(&pool_state_client(pool, client)->record.purge_slots, nr_slots);
+		purge_open(pool, client, nr_slots);
+	}
+	shm_store32(&pool_meta_client(pool, client)->purge_slots, slot->purge_slots);
+	*ret_nr_slots = slot->purge_slots;
 	return 0;
 }
 
