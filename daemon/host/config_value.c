@@ -255,7 +255,7 @@ uint64_t config_bytes(const struct config_value *value, uint64_t whole)
 	case CONFIG_IS_NUMBER:
 		return value->n;
 	case CONFIG_IS_PERCENT:
-		return whole / 100 * value->n;
+		return whole / 100 * value->n + whole % 100 * value->n / 100;
 	case CONFIG_IS_AUTO:
 	case CONFIG_IS_NONE:
 		break;

@@ -122,6 +122,7 @@ static void values_are_read_with_their_units(void)
 	CU_ASSERT_EQUAL(value[CONFIG_pcp_busy_poll].n, 1000);
 	CU_ASSERT_EQUAL(value[CONFIG_reclaim_deadline].n, 2000);
 	CU_ASSERT_EQUAL(config_bytes(&value[CONFIG_reclaim_min_free], 100 * GIB), 5 * GIB);
+	CU_ASSERT_EQUAL(config_bytes(&value[CONFIG_reclaim_min_free], 64 << 20), 3355443);
 	CU_ASSERT_EQUAL(value[CONFIG_socket_mode].n, 0600);
 	CU_ASSERT_STRING_EQUAL(value[CONFIG_socket_path].text, "/tmp/x.sock");
 	fixture_free(fixture);
@@ -202,7 +203,7 @@ static void client_sections_become_rules_in_the_order_of_the_file(void)
 	CU_ASSERT_EQUAL(limits.rule[0].criteria, RULE_UID);
 	CU_ASSERT_EQUAL(limits.rule[0].given, SHM_SET_MIN | SHM_SET_MAX);
 	CU_ASSERT_EQUAL(limits.rule[0].min, (64 << 20) >> 12);
-	CU_ASSERT_EQUAL(limits.rule[0].max, GIB / 100 * 50 >> 12);
+	CU_ASSERT_EQUAL(limits.rule[0].max, GIB / 2 >> 12);
 	CU_ASSERT_STRING_EQUAL(limits.rule[0].match, "uid=0");
 	CU_ASSERT_EQUAL(limits.rule[1].criteria, RULE_NAME | RULE_GID | RULE_UNIT);
 	CU_ASSERT_STRING_EQUAL(limits.rule[1].unit, "redis.service");
