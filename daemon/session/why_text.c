@@ -13,7 +13,7 @@
 struct why_word why_duration(uint64_t ns)
 {
 	uint64_t s = ns / 1000000000;
-	struct why_word word;
+	struct why_word word = {""};
 
 	if (ns < 1000000)
 		text_print(word.s, sizeof word.s, "%l us", ns / 1000);
@@ -40,7 +40,7 @@ struct why_word why_since(const struct why_answer *answer, uint64_t real_ns)
 struct why_word why_frames(const struct why_answer *answer, uint64_t n)
 {
 	uint64_t kib = n << (pool_meta(answer->session->pool)->page_shift - 10);
-	struct why_word word;
+	struct why_word word = {""};
 
 	if (kib < 10240)
 		text_print(word.s, sizeof word.s, "%l frames (%l KiB)", n, kib);
@@ -52,7 +52,7 @@ struct why_word why_frames(const struct why_answer *answer, uint64_t n)
 /* A limit; as high as the segment or higher: none. */
 static struct why_word limit(const struct why_answer *answer, uint64_t n)
 {
-	struct why_word word;
+	struct why_word word = {""};
 
 	if (n >= pool_nr_frames(answer->session->pool))
 		text_print(word.s, sizeof word.s, "none");
@@ -182,7 +182,7 @@ void why_say_tier(struct why_answer *answer, client_id client)
 struct why_word why_who(const struct why_answer *answer, client_id client)
 {
 	const struct shm_client *shown;
-	struct why_word word;
+	struct why_word word = {""};
 
 	if (client == CLIENT_NONE || client > SHM_MAX_CLIENTS) {
 		text_print(word.s, sizeof word.s, "nobody");
