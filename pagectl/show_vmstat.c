@@ -22,7 +22,7 @@ static uint32_t nr_counters(const struct shm_view *view)
 }
 
 /* Beside the numbers, not instead of them: -v changes no field. */
-static json_t *describe(const struct shm_view *view, uint32_t n)
+static json_t *describe(const uint64_t *value, uint32_t n)
 {
 	json_t *counters = json_array();
 
@@ -31,7 +31,7 @@ static json_t *describe(const struct shm_view *view, uint32_t n)
 		json_t *counter = json_object();
 
 		json_put_string(counter, "name", counter_name(c));
-		json_put_number(counter, "value", shm_view_counter(view, c));
+		json_put_number(counter, "value", value[i]);
 		json_put_string(counter, "unit", counter_unit(c) + (is_gauge(c) ? GAUGE_BYTES : 0));
 		json_put_string(counter, "text", counter_text(c));
 		json_object_set_new(counter, "gauge", json_boolean(is_gauge(c)));
@@ -43,27 +43,29 @@ static json_t *describe(const struct shm_view *view, uint32_t n)
 int show_vmstat(struct pagectl *ctl)
 {
 	uint32_t n = nr_counters(&ctl->view);
+	uint64_t value[COUNTER_COUNT]; /* each is read once: they grow meanwhile */
 	json_t *root;
 
+	for (uint32_t i = 0; i < n; i++)
+		value[i] = shm_view_counter(&ctl->view, (enum counter)i);
 	if (!ctl->want_json) {
 		for (uint32_t i = 0; i < n; i++) {
 			enum counter c = (enum counter)i;
-			unsigned long long value = shm_view_counter(&ctl->view, c);
 
 			if (ctl->want_verbose)
-				printf("%-20s %12llu  %s: %s\n", counter_name(c), value,
-				       counter_unit(c), counter_text(c));
+				printf("%-20s %12llu  %s: %s\n", counter_name(c),
+				       (unsigned long long)value[i], counter_unit(c),
+				       counter_text(c));
 			else
-				printf("%s %llu\n", counter_name(c), value);
+				printf("%s %llu\n", counter_name(c), (unsigned long long)value[i]);
 		}
 		return PAGECTL_OK;
 	}
 	root = json_new();
 	for (uint32_t i = 0; i < n; i++)
-		json_put_number(root, counter_name((enum counter)i),
-				shm_view_counter(&ctl->view, (enum counter)i));
+		json_put_number(root, counter_name((enum counter)i), value[i]);
 	if (ctl->want_verbose)
-		json_object_set_new(root, "counters", describe(&ctl->view, n));
+		json_object_set_new(root, "counters", describe(value, n));
 	return json_print(root);
 }
 

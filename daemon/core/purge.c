@@ -136,7 +136,9 @@ void pool_purge_recover(struct pool *pool, client_id client)
 
 		if (entry.pins != PURGE_PURGING)
 			continue;
-		if (purge_find(pool, client, entry.pfn, &reference)) {
+		/* Of a damaged map an inner word may say that it is the client's. */
+		if (purge_find(pool, client, entry.pfn, &reference) &&
+		    page_head(pool->buddy.map, entry.pfn) == entry.pfn) {
 			(void)end_reference(pool, client, entry.pfn, &reference);
 			if (reference.edge == EDGE_NONE)
 				buddy_give(&pool->buddy, entry.pfn);

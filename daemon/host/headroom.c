@@ -291,11 +291,12 @@ static uint64_t kept_of(const struct headroom *headroom, uint64_t limit)
 	return headroom->is_auto ? bits_min(headroom->bytes, limit / AUTO_PART) : headroom->bytes;
 }
 
+/* divisor: 1 for frames, 2 for what may take half of what they leave. */
 static int check_level(const struct headroom *headroom, const struct headroom_level *level,
-		       uint64_t bytes, char *text, size_t text_bytes)
+		       uint64_t bytes, uint64_t divisor, char *text, size_t text_bytes)
 {
 	uint64_t limit = read_number(level->limit_fd, NO_LIMIT);
-	uint64_t kept = kept_of(headroom, limit);
+	uint64_t kept = kept_of(headroom, limit) / divisor;
 	uint64_t used, cache;
 
 	if (limit >= NO_LIMIT)
@@ -316,24 +317,37 @@ static int check_level(const struct headroom *headroom, const struct headroom_le
 	return -ENOMEM;
 }
 
-int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes)
+static int check(const struct headroom *headroom, uint64_t bytes, uint64_t divisor, char *text,
+		 size_t text_bytes)
 {
 	uint64_t available;
 
 	for (uint32_t i = 0; i < headroom->nr_levels; i++) {
-		int r = check_level(headroom, &headroom->level[i], bytes, text, text_bytes);
+		int r = check_level(headroom, &headroom->level[i], bytes, divisor, text,
+				    text_bytes);
 
 		if (r)
 			return r;
 	}
 	available = read_line_number(headroom->meminfo_fd, "MemAvailable:", 1024, NO_LIMIT);
-	if (has_room(available, headroom->bytes, bytes))
+	if (has_room(available, headroom->bytes / divisor, bytes))
 		return 0;
 	(void)snprintf(text, text_bytes,
 		       "no room for %lluK more: machine: %lluM available, headroom %lluM",
 		       (unsigned long long)(bytes >> 10), (unsigned long long)(available >> 20),
 		       (unsigned long long)(headroom->bytes >> 20));
 	return -ENOMEM;
+}
+
+int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes)
+{
+	return check(headroom, bytes, 1, text, text_bytes);
+}
+
+int headroom_check_own(const struct headroom *headroom, uint64_t bytes, char *text,
+		       size_t text_bytes)
+{
+	return check(headroom, bytes, 2, text, text_bytes);
 }
 
 /* --- how close it is ------------------------------------------------------------------------ */

@@ -50,6 +50,9 @@ void headroom_close(struct headroom *headroom);
 
 /* Returns 0, or -ENOMEM with a text that names the limit that has no room for `bytes` more. */
 int headroom_check(const struct headroom *headroom, uint64_t bytes, char *text, size_t text_bytes);
+/* The same for what the daemon needs beside the frames, for which half of what they leave is. */
+int headroom_check_own(const struct headroom *headroom, uint64_t bytes, char *text,
+		       size_t text_bytes);
 
 /* How close the cgroups are to their limits, as enum session_level. What is left below a memory.max
  * is measured in units of `headroom`, or of a sixteenth of the limit if that is less: below one

@@ -94,7 +94,7 @@ static int prepare(struct server *server, const struct session_action *action,
 	struct stat st;
 	int r;
 
-	r = headroom_check(segments->options.headroom, 0, text, text_bytes);
+	r = headroom_check_own(segments->options.headroom, 0, text, text_bytes);
 	if (r == 0)
 		r = segments_give_state(segments, action->client, text, text_bytes);
 	if (r)
@@ -238,8 +238,8 @@ static void perform_table(struct server *server, const struct session_action *ac
 	uint64_t bytes = (uint64_t)(action->nr_slots - action->from_slot) * 8;
 
 	server->pending_text[0] = '\0';
-	event.status = headroom_check(server->options.segments->options.headroom, bytes,
-				      server->pending_text, sizeof(server->pending_text));
+	event.status = headroom_check_own(server->options.segments->options.headroom, bytes,
+					  server->pending_text, sizeof(server->pending_text));
 	if (event.status == 0 && client->is_open)
 		event.status = segment_ctl_give_table(
 			client->ctl_fd,
