@@ -34,12 +34,15 @@
 #define SHM_DIR "/dev/shm" /* where shm_open() puts its names */
 #define PART_NAME_BYTES 96
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
+/* Left of a limited file system, of which it is a sixteenth at most, for META and STATE of clients.
+ * Lower: the stock of frames keeps them out; higher: fewer frames. */
+#define FRAMES_LEAVE (UINT64_C(1) << 20)
 
 /* One huge page, and what is mapped at a time. Lower: no huge page fits. Higher: the daemon's
  * resident memory shows the block while it is populated. */
 #define COMMIT_CHUNK (UINT64_C(2) << 20)
 
-/* Names tried by segment_put_aside() within one second; more would hide that something is wrong. */
+/* Names tried by segment_put_aside() within one second; more would hide what is wrong. */
 #define PUT_ASIDE_TRIES 16u
 
 __attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
@@ -290,6 +293,19 @@ static int refuse_shortage(int fd, uint64_t bytes, int r, char *text, size_t tex
 	}
 	return refuse(r, text, text_bytes, "no memory for %llu KiB more in %s: %s",
 		      (unsigned long long)(bytes >> 10), name, strerror(-r));
+}
+
+int segment_check_room(int fd, uint64_t bytes, char *text, size_t text_bytes)
+{
+	struct statfs fs;
+	uint64_t unit;
+
+	if (fstatfs(fd, &fs) < 0 || fs.f_blocks == 0)
+		return 0;
+	unit = (uint64_t)fs.f_bsize;
+	if (fs.f_bavail * unit >= bytes + bits_min(fs.f_blocks * unit / 16, FRAMES_LEAVE))
+		return 0;
+	return refuse_shortage(fd, bytes, -ENOSPC, text, text_bytes);
 }
 
 static int allocate(int fd, uint64_t offset, uint64_t bytes)

@@ -45,6 +45,9 @@ int segment_reserve(int fd, uint64_t offset, uint64_t bytes, char *text, size_t 
  * -ENOSPC or -ENOMEM and all that was given is taken back. Thread-safe. */
 int segment_commit(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages,
 		   char *text, size_t text_bytes);
+/* Before frames are given memory: is there so much, and a rest for what clients need beside them?
+ * 0 or -ENOSPC with a sentence. */
+int segment_check_room(int fd, uint64_t bytes, char *text, size_t text_bytes);
 /* Takes memory back: punches a hole. */
 int segment_punch(int fd, uint64_t offset, uint64_t bytes);
 

@@ -459,6 +459,7 @@ int segments_commit(struct segments *segments, const struct pool_commit *commit,
 	uint64_t frames = UINT64_C(1) << commit->order;
 	uint64_t end = bits_min(commit->pfn + frames, segments->plan.nr_frames);
 	uint64_t bytes = (end - commit->pfn) << options->page_shift;
+	bool has;
 	int r;
 
 	if (commit->kind == POOL_COMMIT_MAP) {
@@ -471,9 +472,10 @@ int segments_commit(struct segments *segments, const struct pool_commit *commit,
 	if (commit->kind == POOL_COMMIT_PUNCH)
 		return punch_data(segments, (uint64_t)commit->pfn << options->page_shift, bytes,
 				  text, text_bytes);
-	r = has_memory(segments, commit->pfn, end)
-		    ? 0
-		    : headroom_check(options->headroom, bytes, text, text_bytes);
+	has = has_memory(segments, commit->pfn, end);
+	r = has ? 0 : headroom_check(options->headroom, bytes, text, text_bytes);
+	if (r == 0 && !has)
+		r = segment_check_room(segments->data_fd, bytes, text, text_bytes);
 	return r ? r
 		 : segment_commit(segments->data_fd, (uint64_t)commit->pfn << options->page_shift,
 				  bytes, options->hugepages, text, text_bytes);
