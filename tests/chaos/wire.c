@@ -2,6 +2,7 @@
 #include "tests/chaos/wire.h"
 
 #include "proto/codec.h"
+#include "tests/support/received.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -42,25 +43,6 @@ bool wire_send(int fd, const struct message *message)
 	return n > 0 && send(fd, bytes, n, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)n;
 }
 
-static void take_fds(struct msghdr *header, int *fds)
-{
-	uint32_t n = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		size_t bytes = c->cmsg_len - CMSG_LEN(0);
-
-		for (size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			if (fds && n < MESSAGE_FDS_MAX)
-				fds[n++] = fd;
-			else
-				(void)close(fd);
-		}
-	}
-}
-
 int wire_receive(int fd, struct message *ret_message, int *fds, int ms)
 {
 	static uint8_t buffer[MESSAGE_BYTES_MAX];
@@ -81,6 +63,6 @@ int wire_receive(int fd, struct message *ret_message, int *fds, int ms)
 	n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
 	if (n <= 0)
 		return n < 0 && errno == EAGAIN ? -1 : 0;
-	take_fds(&header, fds);
+	received_fds(&header, fds);
 	return codec_decode(buffer, (size_t)n, ret_message, &text) == 0 ? 1 : -1;
 }

@@ -3,6 +3,7 @@
 
 #include "tests/integration/clock.h"
 #include "tests/integration/program.h"
+#include "tests/support/log_file.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -21,7 +22,6 @@
 #include <unistd.h>
 
 #define SHM "/dev/shm/"
-#define LOG_BYTES (64u << 10)
 #define ANSWER_MS 500
 /* In a row without a change. Lower: a connection that is being closed counts; higher: time. */
 #define FD_LOOKS 3u
@@ -366,34 +366,14 @@ bool host_all_free(const struct host *host, char ret_text[HOST_TEXT_BYTES])
 
 /* --- its log -------------------------------------------------------------------------------- */
 
-/* free() it. */
-static char *read_log(const struct host *host)
-{
-	char *text = calloc(1, LOG_BYTES);
-	int fd = open(host->log, O_RDONLY | O_CLOEXEC);
-
-	if (!text)
-		abort();
-	if (fd >= 0) {
-		if (read(fd, text, LOG_BYTES - 1) < 0)
-			text[0] = '\0';
-		(void)close(fd);
-	}
-	return text;
-}
-
 bool host_log_has(const struct host *host, const char *text)
 {
-	char *log = read_log(host);
-	bool found = strstr(log, text);
-
-	free(log);
-	return found;
+	return log_file_has(host->log, text);
 }
 
 void host_log_error(const struct host *host, char ret_text[HOST_TEXT_BYTES])
 {
-	char *log = read_log(host);
+	char *log = log_file_read(host->log);
 	char *rest = log;
 
 	ret_text[0] = '\0';

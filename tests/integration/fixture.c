@@ -2,6 +2,7 @@
 #include "tests/integration/fixture.h"
 
 #include "tests/integration/clock.h"
+#include "tests/support/log_file.h"
 
 #include <CUnit/CUnit.h>
 #include <dirent.h>
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 #define SHM "/dev/shm/"
-#define LOG_BYTES (256u << 10)
 
 /* --- files ---------------------------------------------------------------------------------- */
 
@@ -92,26 +92,12 @@ void fixture_make(struct fixture *fixture, const char *config)
 
 char *fixture_log(const struct fixture *fixture)
 {
-	char *text = calloc(1, LOG_BYTES);
-	int fd = open(fixture->log, O_RDONLY | O_CLOEXEC);
-
-	if (!text)
-		abort();
-	if (fd >= 0) {
-		if (read(fd, text, LOG_BYTES - 1) < 0)
-			text[0] = '\0';
-		(void)close(fd);
-	}
-	return text;
+	return log_file_read(fixture->log);
 }
 
 bool fixture_log_has(const struct fixture *fixture, const char *text)
 {
-	char *log = fixture_log(fixture);
-	bool found = strstr(log, text);
-
-	free(log);
-	return found;
+	return log_file_has(fixture->log, text);
 }
 
 bool fixture_log_gets(const struct fixture *fixture, const char *text)

@@ -3,6 +3,7 @@
 
 #include "proto/codec.h"
 #include "tests/integration/clock.h"
+#include "tests/support/received.h"
 
 #include <CUnit/CUnit.h>
 #include <poll.h>
@@ -83,25 +84,6 @@ bool raw_send(int fd, const struct raw *raw)
 	return send(fd, raw->byte, raw->n, MSG_NOSIGNAL) == (ssize_t)raw->n;
 }
 
-static void take_fds(struct msghdr *header, int *fds)
-{
-	uint32_t n = 0;
-
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		size_t bytes = c->cmsg_len - CMSG_LEN(0);
-
-		for (size_t at = 0; at + sizeof(int) <= bytes; at += sizeof(int)) {
-			int fd;
-
-			memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			if (fds && n < MESSAGE_FDS_MAX)
-				fds[n++] = fd;
-			else
-				(void)close(fd);
-		}
-	}
-}
-
 int raw_receive(int fd, struct message *ret_message, int *fds)
 {
 	static uint8_t buffer[MESSAGE_BYTES_MAX];
@@ -122,7 +104,7 @@ int raw_receive(int fd, struct message *ret_message, int *fds)
 	n = recvmsg(fd, &header, MSG_CMSG_CLOEXEC);
 	if (n <= 0)
 		return 0; /* an RST after an EOF is one too */
-	take_fds(&header, fds);
+	received_fds(&header, fds);
 	return codec_decode(buffer, (size_t)n, ret_message, &text) ? -1 : 1;
 }
 
