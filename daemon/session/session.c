@@ -247,10 +247,13 @@ static void settle(struct session *session, const struct session_event *event)
 	struct steal steal = session->steal;
 	uint64_t frames = 0;
 
+	shrink_before_steal(session);
 	if (event->status == 0)
 		frames = pool_settle(session->pool);
 	else
 		pool_unclaim(session->pool);
+	if (steal.purpose != STEAL_DRAIN && steal.purpose != STEAL_SHRINK)
+		shrink_after_steal(session);
 	session->steal.purpose = STEAL_NONE;
 	switch (steal.purpose) {
 	case STEAL_DRAIN:

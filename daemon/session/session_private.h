@@ -196,6 +196,7 @@ struct session_client {
 	uint64_t last_ns, away_ns; /* CLOCK_REALTIME of its last request, of its last end of a
 				      connection; 0: none */
 	uint64_t coming;           /* frames that upcalls in flight are expected to bring back */
+	uint64_t owned_before;     /* frames, as a steal was about to settle */
 	uint32_t level;            /* that it was told last */
 };
 
@@ -380,6 +381,10 @@ void reclaim_forget_cache(struct session *session, uint32_t cache);
 void reclaim_expire(struct session *session);
 /* Frames came back through the cache. */
 void shrink_credit(struct session *session, uint32_t cache, uint64_t frames);
+/* Around a steal of anybody's magazines: what it takes of a client whose scan is under way may be
+ * what that scan freed, and is no more in the magazine when the answer comes. */
+void shrink_before_steal(struct session *session);
+void shrink_after_steal(struct session *session);
 /* Could a shrinker of somebody else than client give frames back? */
 bool reclaim_others_could_help(const struct session *session, client_id client);
 bool reclaim_self_could_help(const struct session *session, client_id client);

@@ -297,6 +297,32 @@ void shrink_credit(struct session *session, uint32_t cache, uint64_t frames)
 	upcall->run_back += frames;
 }
 
+void shrink_before_steal(struct session *session)
+{
+	for (uint32_t i = 0; session->reclaim.outstanding && shrinker_next(session->pool, i, &i);
+	     i++) {
+		client_id client = cache_at(session, i)->client;
+
+		session->client[client].owned_before = pool_client(session->pool, client)->nr_owned;
+	}
+}
+
+/* The first scan of a client has it all: which one freed what is unknown until they answer. */
+void shrink_after_steal(struct session *session)
+{
+	for (uint32_t i = 0; session->reclaim.outstanding && shrinker_next(session->pool, i, &i);
+	     i++) {
+		client_id id = cache_at(session, i)->client;
+		struct session_client *client = &session->client[id];
+		uint64_t owned = pool_client(session->pool, id)->nr_owned;
+
+		if (!session->upcall[i].active || client->owned_before <= owned)
+			continue;
+		session->upcall[i].came_back += client->owned_before - owned;
+		client->owned_before = owned;
+	}
+}
+
 /* Brings back what a scan of cache freed: that many frames of the magazines of the thread that ran
  * it. Those of other threads are in use, and would be asked for again at once. */
 static void steal_freed(struct session *session, uint32_t cache, uint32_t thread,

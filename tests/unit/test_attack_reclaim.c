@@ -233,6 +233,36 @@ static void a_hung_cache_does_not_hold_the_wave(void)
 	shell_close(s);
 }
 
+/* Somebody waits in the middle of a scan, and all magazines are taken with what it freed so far. A
+ * cache that is given no credit for it looks like one that lies. */
+static void what_a_steal_takes_of_a_scan_is_to_its_credit(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client c = shell_attach(s, "cache", 0), b = shell_attach(s, "b", 0);
+	const struct shm_cache *cache = &pool_caches(s->pool.pool)[0];
+	const struct message *upcall;
+	pfn_t pfn;
+
+	CU_ASSERT_EQUAL(shell_register(s, c, 1)->status, 0);
+	(void)shell_fill(s, c, pool_watermark_low(s->pool.pool) - 1);
+	shell_event(s, &(struct session_event){.kind = EVENT_TICK});
+	upcall = shell_next_upcall(s, c.id);
+	shell_shrink_done(s, c.id, upcall, 3000, 0, 0);
+	upcall = shell_next_upcall(s, c.id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+	pfn = s->pool.pool->client[c.id].owned;
+	for (uint32_t i = 0; i < 24; i++) {
+		fixture_pool_push(&s->pool, c.id, 0, MAGAZINE_HOT, pfn);
+		pfn = s->pool.pool->buddy.map[pfn].next;
+	}
+	(void)shell_alloc_on(s, b, 0, 5, 5000);
+	CU_ASSERT_EQUAL(fixture_pool_count(&s->pool, c.id, 0, MAGAZINE_HOT), 0);
+	CU_ASSERT_EQUAL(cache->nr_returned, 0);
+	shell_shrink_done(s, c.id, upcall, 2976, upcall->shrink.nr_to_scan, 24);
+	CU_ASSERT_EQUAL(cache->nr_returned, 24);
+	shell_close(s);
+}
+
 CU_TestInfo test_attack_reclaim[] = {
 	{"an answer without a question is ignored", an_answer_without_a_question_is_ignored},
 	{"a crowd of caches hides nobody", a_crowd_of_caches_hides_nobody},
@@ -245,5 +275,7 @@ CU_TestInfo test_attack_reclaim[] = {
 	{"a Reclaim of everything asks for no more than there is",
 	 a_reclaim_of_everything_asks_for_no_more_than_there_is},
 	{"a hung cache does not hold the wave", a_hung_cache_does_not_hold_the_wave},
+	{"what a steal takes of a scan is to its credit",
+	 what_a_steal_takes_of_a_scan_is_to_its_credit},
 	CU_TEST_INFO_NULL,
 };
