@@ -1,5 +1,6 @@
 /* bench/registry.c - every benchmark, once: --list, the run and the results follow this table. */
 #include "bench/bench_attach.h"
+#include "bench/bench_core.h"
 #include "bench/bench_death.h"
 #include "bench/bench_fault.h"
 #include "bench/bench_pressure.h"
@@ -44,6 +45,12 @@ static const struct benchmark benchmarks[] = {
 	 256, BURST_RAND, HEAP(heap_run_mixed)},
 	{"refill", "ns/frame", "64 frames into an empty magazine, the daemon awake", 64, BURST_LIFO,
 	 refill_setup, refill_run, refill_teardown},
+	{"core_refill", "ns/frame", "refills of 64 frames, in the core alone; processor time",
+	 16384, BURST_LIFO, core_setup, core_run_refill, core_teardown},
+	{"core_drain", "ns/frame", "frames in random order out of a magazine, in the core alone",
+	 16384, BURST_LIFO, core_setup, core_run_drain, core_teardown},
+	{"core_sweep", "ns/frame", "a dead client's 65536 frames, in the core alone", 65536,
+	 BURST_LIFO, core_setup, core_run_sweep, core_teardown},
 	{"rpc_roundtrip", "ns/call", "one Status request", 0, BURST_LIFO, rpc_setup, rpc_run,
 	 rpc_teardown},
 	{"raw_seqpacket_roundtrip", "ns/call", "packets of the same sizes between two processes", 0,

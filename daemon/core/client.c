@@ -7,6 +7,7 @@
  * memory: every block on its list becomes FREE, in slices; then its edges go. A server that dies in
  * the middle leaves DYING, and its successor goes on. */
 #include "daemon/core/pcp.h"
+#include "daemon/core/pfn_sort.h"
 #include "daemon/core/pool_private.h"
 #include "daemon/core/purge.h"
 #include "paged/bits.h"
@@ -155,25 +156,43 @@ void pool_client_kill(struct pool *pool, client_id client)
 	quota_sum_weights(pool);
 }
 
+/* Up to n_blocks of its blocks become FREE, one store each, and leave its list; returns how many.
+ * Then they are sorted: they merge into few blocks before these are listed. */
+static uint32_t sweep_blocks(struct pool *pool, client_id client, uint32_t n_blocks)
+{
+	struct shm_page *map = pool->buddy.map;
+	pfn_t *first = &pool->client[client].owned;
+	uint64_t frames = 0;
+	uint32_t n = 0;
+
+	for (; n < n_blocks && *first != PFN_NONE; n++) {
+		pfn_t pfn = *first;
+		order_t order = page_get(map, pfn).order;
+
+		page_set(map, pfn, page_free_word(map, pfn, order));
+		*first = map[pfn].next;
+		pool->batch_pfn[n] = pfn;
+		frames += UINT64_C(1) << order;
+	}
+	if (*first != PFN_NONE)
+		map[*first].prev = PFN_NONE;
+	quota_release_frames(pool, client, frames);
+	pfn_sort(pool->batch_pfn, pool->spare_pfn, n);
+	buddy_give_many(&pool->buddy, pool->batch_pfn, n);
+	pool_add(pool, COUNTER_pgfree, frames);
+	return n;
+}
+
 bool pool_client_sweep(struct pool *pool, client_id client, uint32_t n_blocks)
 {
 	struct pool_client *slot = &pool->client[client];
 	struct shm_state_client *state = pool_state_client(pool, client);
-	uint64_t frames = 0;
+	uint32_t n = (uint32_t)bits_min(n_blocks, SHM_GRANT_MAX);
 
 	PAGED_CHECK(slot->state == CLIENT_DYING);
-	for (; n_blocks > 0 && slot->owned != PFN_NONE; n_blocks--) {
-		pfn_t pfn = slot->owned;
-		order_t order = page_get(pool->buddy.map, pfn).order;
-
-		page_set(pool->buddy.map, pfn, page_free_word(pool->buddy.map, pfn, order));
-		quota_release_block(pool, client, pfn, order);
-		buddy_give(&pool->buddy, pfn);
-		frames += UINT64_C(1) << order;
-	}
+	n -= sweep_blocks(pool, client, n);
 	pool->no_run = ORDER_COUNT;
-	pool_add(pool, COUNTER_pgfree, frames);
-	if (slot->owned != PFN_NONE || !edge_drop_client(pool, client, n_blocks))
+	if (slot->owned != PFN_NONE || !edge_drop_client(pool, client, n))
 		return false;
 	memset(state->saved_top, 0, sizeof state->saved_top);
 	memset(state->lanes, 0, sizeof state->lanes);

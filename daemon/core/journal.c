@@ -51,19 +51,42 @@ static uint64_t *item_target(const struct pool *pool, uint64_t where)
 	return NULL;
 }
 
-void journal_add(struct pool *pool, enum journal_where where, uint64_t index, uint64_t value)
+static void add(struct pool *pool, enum journal_where where, uint64_t index, uint64_t value)
 {
-	struct shm_journal_item *item;
+	struct shm_journal_item *item = &pool->journal->item[pool->n_journal++];
 
-	PAGED_CHECK(pool->n_journal < SHM_JOURNAL_ITEMS);
-	item = &pool->journal->item[pool->n_journal++];
 	shm_store(&item->where, (uint64_t)where << 56 | index);
 	shm_store(&item->value, value);
+}
+
+void journal_add(struct pool *pool, enum journal_where where, uint64_t index, uint64_t value)
+{
+	PAGED_CHECK(pool->n_journal < SHM_JOURNAL_ITEMS);
+	add(pool, where, index, value);
 }
 
 void journal_word(struct pool *pool, pfn_t pfn, struct page_word word)
 {
 	journal_add(pool, JOURNAL_WORD, pfn, page_word_pack(word));
+}
+
+void journal_owned_words(struct pool *pool, const pfn_t *pfn, uint32_t n, client_id client)
+{
+	const struct shm_page *map = pool->buddy.map;
+
+	PAGED_CHECK(pool->n_journal + (uint64_t)n <= SHM_JOURNAL_ITEMS);
+	for (uint32_t i = 0; i < n; i++)
+		add(pool, JOURNAL_WORD, pfn[i],
+		    page_word_pack(page_owned_word(map, pfn[i], client)));
+}
+
+void journal_free_words(struct pool *pool, const pfn_t *pfn, uint32_t n, order_t order)
+{
+	const struct shm_page *map = pool->buddy.map;
+
+	PAGED_CHECK(pool->n_journal + (uint64_t)n <= SHM_JOURNAL_ITEMS);
+	for (uint32_t i = 0; i < n; i++)
+		add(pool, JOURNAL_WORD, pfn[i], page_word_pack(page_free_word(map, pfn[i], order)));
 }
 
 void journal_lane(struct pool *pool, client_id client, uint32_t lane, uint64_t seq, uint64_t result)

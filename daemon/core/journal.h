@@ -32,6 +32,9 @@ static inline uint64_t magazine_index(client_id client, uint32_t thread, uint32_
 void journal_add(struct pool *pool, enum journal_where where, uint64_t index, uint64_t value);
 /* The word of a block changes. */
 void journal_word(struct pool *pool, pfn_t pfn, struct page_word word);
+/* n FREE heads become the client's, or n heads of order FREE. */
+void journal_owned_words(struct pool *pool, const pfn_t *pfn, uint32_t n, client_id client);
+void journal_free_words(struct pool *pool, const pfn_t *pfn, uint32_t n, order_t order);
 /* The request {client, lane, seq} is answered with result. Nothing for lane >= SHM_MAX_LANES (a
  * repeatable request). */
 void journal_lane(struct pool *pool, client_id client, uint32_t lane, uint64_t seq,

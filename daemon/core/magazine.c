@@ -114,15 +114,11 @@ static void grant(struct pool *pool, const struct magazine *magazine, uint32_t n
 
 	for (uint32_t i = 0; i < n; i++)
 		shm_store32(&magazine->slot[(top - 1 - i) & magazine->mask], pool->batch_pfn[i]);
-	for (uint32_t i = 0; i < n; i++)
-		journal_word(
-			pool, pool->batch_pfn[i],
-			page_owned_word(pool->buddy.map, pool->batch_pfn[i], magazine->client));
+	journal_owned_words(pool, pool->batch_pfn, n, magazine->client);
 	journal_add(pool, JOURNAL_TOP,
 		    magazine_index(magazine->client, magazine->thread, magazine->number), top - n);
 	journal_commit(pool);
-	for (uint32_t i = n; i-- > 0;)
-		quota_charge_block(pool, magazine->client, pool->batch_pfn[i], magazine->order);
+	quota_charge_blocks(pool, magazine->client, pool->batch_pfn, n, magazine->order);
 	shm_add(&head->nr_granted, (uint64_t)n << magazine->order);
 	pool_add(pool, COUNTER_pgalloc, (uint64_t)n << magazine->order);
 }

@@ -115,7 +115,8 @@ struct pool {
 
 	uint32_t n_claims;
 	struct pool_claim claim[POOL_MAX_CLAIMS];
-	pfn_t batch_pfn[SHM_GRANT_MAX]; /* the heads of one grant or chunk */
+	pfn_t batch_pfn[SHM_GRANT_MAX]; /* the heads of one grant, chunk or slice of a sweep */
+	pfn_t spare_pfn[SHM_GRANT_MAX]; /* for sorting them */
 
 	uint32_t edge_bucket[POOL_EDGE_BUCKETS];
 	uint32_t edge_next[SHM_MAX_EDGES];
@@ -192,6 +193,13 @@ uint64_t quota_room(const struct pool *pool, client_id client);
  * them. */
 void quota_charge_block(struct pool *pool, client_id client, pfn_t pfn, order_t order);
 void quota_release_block(struct pool *pool, client_id client, pfn_t pfn, order_t order);
+/* The same for n of them; the first becomes the first of the list. */
+void quota_charge_blocks(struct pool *pool, client_id client, const pfn_t *pfn, uint32_t n,
+			 order_t order);
+void quota_release_blocks(struct pool *pool, client_id client, const pfn_t *pfn, uint32_t n,
+			  order_t order);
+/* Of n_frames that are the client's no more: the charge alone, the list is the caller's. */
+void quota_release_frames(struct pool *pool, client_id client, uint64_t n_frames);
 void quota_charge_shared(struct pool *pool, client_id client, order_t order);
 void quota_release_shared(struct pool *pool, client_id client, order_t order);
 /* The sum of the weights of those who are attached, after one came, went or was given another. */

@@ -35,18 +35,54 @@ uint64_t quota_room(const struct pool *pool, client_id client)
 	return max > charged ? max - charged : 0;
 }
 
+static void charge(struct pool *pool, client_id client, uint64_t n_frames)
+{
+	shm_add(&pool_meta_client(pool, client)->nr_owned, n_frames);
+	pool_add(pool, COUNTER_nr_owned, n_frames);
+}
+
 void quota_charge_block(struct pool *pool, client_id client, pfn_t pfn, order_t order)
 {
-	page_list_push(pool->buddy.map, &pool->client[client].owned, pfn);
-	shm_add(&pool_meta_client(pool, client)->nr_owned, UINT64_C(1) << order);
-	pool_add(pool, COUNTER_nr_owned, UINT64_C(1) << order);
+	quota_charge_blocks(pool, client, &pfn, 1, order);
+}
+
+/* Links are derived, so a row of them is written as it comes and joined to the list in the end. */
+void quota_charge_blocks(struct pool *pool, client_id client, const pfn_t *pfn, uint32_t n,
+			 order_t order)
+{
+	struct shm_page *map = pool->buddy.map;
+	pfn_t *first = &pool->client[client].owned;
+	pfn_t prev = PFN_NONE;
+
+	if (n == 0)
+		return;
+	for (uint32_t i = 0; i < n; i++) {
+		map[pfn[i]].prev = prev;
+		map[pfn[i]].next = i + 1 < n ? pfn[i + 1] : *first;
+		prev = pfn[i];
+	}
+	if (*first != PFN_NONE)
+		map[*first].prev = prev;
+	*first = pfn[0];
+	charge(pool, client, (uint64_t)n << order);
 }
 
 void quota_release_block(struct pool *pool, client_id client, pfn_t pfn, order_t order)
 {
-	page_list_remove(pool->buddy.map, &pool->client[client].owned, pfn);
-	shm_add(&pool_meta_client(pool, client)->nr_owned, -(UINT64_C(1) << order));
-	pool_add(pool, COUNTER_nr_owned, -(UINT64_C(1) << order));
+	quota_release_blocks(pool, client, &pfn, 1, order);
+}
+
+void quota_release_blocks(struct pool *pool, client_id client, const pfn_t *pfn, uint32_t n,
+			  order_t order)
+{
+	for (uint32_t i = 0; i < n; i++)
+		page_list_remove(pool->buddy.map, &pool->client[client].owned, pfn[i]);
+	charge(pool, client, -((uint64_t)n << order));
+}
+
+void quota_release_frames(struct pool *pool, client_id client, uint64_t n_frames)
+{
+	charge(pool, client, -n_frames);
 }
 
 void quota_charge_shared(struct pool *pool, client_id client, order_t order)

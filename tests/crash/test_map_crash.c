@@ -107,7 +107,7 @@ static enum step name_step(const struct words *before, const struct words *after
 static bool is_row(enum step step)
 {
 	return step == SPLIT_UPPER || step == TAKE_ITEMS || step == TAKE_WORDS ||
-	       step == GIVE_ITEMS || step == GIVE_WORDS;
+	       step == GIVE_ITEMS || step == GIVE_WORDS || step == SWEEP_WORD;
 }
 
 static bool watch(void *arg)
@@ -193,6 +193,13 @@ static void op_sweep(struct world *w)
 	(void)pool_client_sweep(w->pool, 1, 1);
 }
 
+/* A slice: all its blocks are FREE before the first merge. */
+static void op_sweep_slice(struct world *w)
+{
+	pool_client_kill(w->pool, 1);
+	(void)pool_client_sweep(w->pool, 1, 5);
+}
+
 static void alloc_and_free_store_in_the_order_of_the_model(void)
 {
 	struct world w;
@@ -226,6 +233,10 @@ static void sweep_stores_in_the_order_of_the_model(void)
 	world_open(&w, FRAMES);
 	op_alloc(&w);
 	check_order(&w, op_sweep, SWEEP, MERGE);
+	world_close(&w);
+	world_open(&w, FRAMES);
+	op_grant(&w);
+	check_order(&w, op_sweep_slice, SWEEP, MERGE);
 	world_close(&w);
 }
 

@@ -270,16 +270,19 @@ static bool step_journal(struct map_model *model, struct map_state *s, enum map_
 	return true;
 }
 
-/* The word itself commits. */
-static void step_sweep(struct map_state *s)
+/* Each word commits itself; true after the last of the slice. */
+static bool step_sweep(struct map_state *s)
 {
-	const struct map_daemon *d = &s->daemon;
-	unsigned pfn = 0;
+	struct map_daemon *d = &s->daemon;
+	unsigned left = d->given, pfn;
 
-	while (!(d->given >> pfn & 1))
-		pfn++;
+	for (unsigned i = 0; i < d->i; i++)
+		left &= left - 1;
+	pfn = (unsigned)__builtin_ctz(left);
 	store(s, pfn, map_word(MAP_FREE, map_order(load(s, pfn)), 0));
 	s->truth[pfn] = 0;
+	d->i++;
+	return (left & (left - 1)) == 0;
 }
 
 static void step_merge(struct map_state *s, enum map_step step)
@@ -307,7 +310,7 @@ static void step_program(struct map_model *model, struct map_state *s)
 		through = step_journal(model, s, step);
 		break;
 	case MAP_SWEEP:
-		step_sweep(s);
+		through = step_sweep(s);
 		break;
 	case MAP_MERGE:
 		step_merge(s, step);
@@ -346,21 +349,21 @@ static void start_takes(struct map_model *model, const struct map_state *from, u
 	}
 }
 
-static void start_sweep(struct map_model *model, const struct map_state *from, unsigned pfn)
+static void start_sweep(struct map_model *model, const struct map_state *from, unsigned heads)
 {
 	struct map_state s = *from;
 
-	s.daemon.given = (uint8_t)(1u << pfn);
+	s.daemon.given = (uint8_t)heads;
 	s.daemon.sweeps = 1;
 	begin(model, &s, false);
 }
 
-/* Free, or sweep, of one block; steal of all blocks of order 0 that its owner has, up to a chunk.
- */
+/* Free, or sweep, of one block; steal of all blocks of order 0 that its owner has, up to a chunk;
+ * sweep of all that it has. */
 static void start_gives(struct map_model *model, const struct map_state *from)
 {
 	uint8_t words[MAP_FRAMES];
-	unsigned stolen[4] = {0}, n[4] = {0};
+	unsigned stolen[4] = {0}, n[4] = {0}, all[4] = {0};
 
 	view(from, words);
 	for (unsigned pfn = 0; pfn < model->nr_frames; pfn++) {
@@ -369,16 +372,19 @@ static void start_gives(struct map_model *model, const struct map_state *from)
 
 		if (map_state_of(words[pfn]) != MAP_OWNED)
 			continue;
+		all[owner] |= 1u << pfn;
 		s.daemon.given = (uint8_t)(1u << pfn);
 		begin(model, &s, false);
 		if (model->control != MAP_MERGE_FIRST)
-			start_sweep(model, from, pfn);
+			start_sweep(model, from, 1u << pfn);
 		if (map_order(words[pfn]) == 0 && n[owner]++ < MAP_ITEMS)
 			stolen[owner] |= 1u << pfn;
 	}
 	for (unsigned owner = 1; owner <= model->owners; owner++) {
 		struct map_state s = *from;
 
+		if (all[owner] & (all[owner] - 1) && model->control != MAP_MERGE_FIRST)
+			start_sweep(model, from, all[owner]);
 		s.daemon.given = (uint8_t)stolen[owner];
 		if (n[owner] > 1 && model->control != MAP_MERGE_FIRST) /* one block at a time */
 			begin(model, &s, false);
