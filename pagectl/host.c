@@ -42,6 +42,25 @@ bool host_process_state(uint32_t pid, char *ret_state)
 	return end && sscanf(end, ") %c", ret_state) == 1;
 }
 
+bool host_file_limit(uint32_t pid, uint64_t *ret_limit)
+{
+	char path[40], line[256];
+	unsigned long long soft;
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%u/limits", pid);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "Max open files %llu", &soft) == 1;
+	fclose(file);
+	if (found)
+		*ret_limit = soft;
+	return found;
+}
+
 /* "always within_size [advise] never": the word in brackets. */
 static void read_shmem_enabled(char word[HOST_WORD_BYTES])
 {

@@ -14,6 +14,9 @@ bool host_page_table_bytes(uint32_t pid, uint64_t *ret_bytes);
  * read. */
 bool host_process_state(uint32_t pid, char *ret_state);
 
+/* Descriptors that process pid may have open. False if it cannot be read. */
+bool host_file_limit(uint32_t pid, uint64_t *ret_limit);
+
 /* How the kernel gives huge pages to shared memory. Each word is "" where it could not be read. */
 struct host_huge {
 	char shmem_enabled[HOST_WORD_BYTES]; /* the chosen one: always, within_size, advise ... */

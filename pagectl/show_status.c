@@ -93,6 +93,9 @@ static void print_machine(const struct status *s)
 	     s->huge.dev_shm[0] ? s->huge.dev_shm : "unknown", s->huge_advice);
 	human_clean_into(text, sizeof(text), h->cgroup, sizeof(h->cgroup));
 	line("cgroup", "%s", text[0] ? text : "none");
+	if (s->file_limit)
+		line("descriptors", "at most %llu for the server: room for %u clients",
+		     (unsigned long long)s->file_limit, s->clients_that_fit);
 	human_clean_into(text, sizeof(text), h->limit, sizeof(h->limit));
 	line("commit failure", "%s", text[0] ? text : "none");
 }
@@ -171,6 +174,17 @@ static json_t *huge_json(const struct status *s)
 	return object;
 }
 
+static void put_files(json_t *root, const struct status *s)
+{
+	json_t *object = json_object();
+
+	if (s->file_limit) {
+		json_put_number(object, "limit", s->file_limit);
+		json_put_number(object, "clients", s->clients_that_fit);
+	}
+	json_object_set_new(root, "descriptors", object);
+}
+
 static void put_costs(json_t *root, const struct status *s)
 {
 	json_t *metadata = json_object(), *tables = json_object();
@@ -219,6 +233,7 @@ static int print_json(const struct pagectl *ctl, const struct status *s)
 	json_put_text(root, "commit_failure", h->limit, sizeof(h->limit));
 	json_put_number(root, "clients", s->n_clients);
 	json_put_number(root, "caches", s->n_caches);
+	put_files(root, s);
 	put_costs(root, s);
 	return json_print(root);
 }

@@ -1,6 +1,8 @@
 /* pagectl/status.c - what `pagectl status` says, gathered. */
 #include "pagectl/status.h"
 
+#include "paged/files.h"
+
 #include <stdlib.h>
 #include <time.h>
 
@@ -81,6 +83,16 @@ static void read_processes(const struct shm_view *view, struct status *s)
 	free(clients);
 }
 
+static void read_files(struct status *s)
+{
+	uint64_t fit;
+
+	if (!host_file_limit(s->header.daemon_pid, &s->file_limit))
+		return;
+	fit = files_clients_that_fit(s->file_limit);
+	s->clients_that_fit = fit < s->header.max_clients ? (uint32_t)fit : s->header.max_clients;
+}
+
 void status_read(const struct shm_view *view, struct status *ret_status)
 {
 	struct status s = {.n_clients = 0};
@@ -89,6 +101,7 @@ void status_read(const struct shm_view *view, struct status *ret_status)
 	read_zones(view, &s);
 	read_metadata(&s);
 	read_processes(view, &s);
+	read_files(&s);
 	for (uint32_t i = 0; i < SHM_MAX_CACHES; i++)
 		if (shm_load32(&view->caches[i].state) != SHM_CACHE_FREE)
 			s.n_caches++;

@@ -26,6 +26,8 @@ struct status {
 	uint64_t page_table_bytes; /* the second elephant */
 	uint32_t n_processes;      /* that have clients */
 	uint32_t n_unreadable;     /* of them, whose page tables could not be read */
+	uint64_t file_limit;       /* descriptors that the server may have open; 0: unknown */
+	uint32_t clients_that_fit; /* below it, and into the table of clients */
 	struct host_huge huge;
 	bool huge_possible;
 	const char *huge_advice;

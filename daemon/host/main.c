@@ -3,6 +3,7 @@
  * In this order, so that each failure says what it is about and leaves nothing behind: options,
  * configuration, runtime directory, is somebody on the socket, socket, segment (its descriptors);
  * then the supervisor, whose server does the rest (server.h), or that rest in this process. */
+#include "daemon/host/files.h"
 #include "daemon/host/instance.h"
 #include "daemon/host/options.h"
 #include "daemon/host/server.h"
@@ -16,7 +17,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -154,17 +154,6 @@ static void plan_segments(struct daemon *daemon, const struct sizes *sizes,
 
 /* --- start ---------------------------------------------------------------------------------- */
 
-static void raise_file_limit(void)
-{
-	struct rlimit limit;
-
-	/* Each client takes five descriptors; the soft limit is for programs that use select(). */
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 static int check_barrier(struct daemon *daemon)
 {
 	long commands = syscall(SYS_membarrier, MEMBARRIER_CMD_QUERY, 0, 0);
@@ -251,7 +240,7 @@ static int open_all(struct daemon *daemon, const struct sizes *sizes)
 
 	if (r)
 		return r;
-	raise_file_limit();
+	files_raise_limit(&daemon->log, SHM_MAX_CLIENTS);
 	plan_segments(daemon, sizes, &options);
 	/* The socket first: it leaves nothing behind if the segment fails, new segments would. */
 	r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text, sizeof(daemon->text));
