@@ -304,6 +304,12 @@ int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
  * Returns how many came back. One slice: *ret_again if another call may find more. Needs no client
  * to run. */
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again);
+/* Is a pass that looks for the next victims under way? What is purged goes on with it only as far
+ * as pool_purge_ahead() has not: that does some 10 us of it. */
+bool pool_purge_is_looking(const struct pool *pool);
+/* Would a purge of so many frames have to go on with it? */
+bool pool_purge_is_behind(const struct pool *pool, uint64_t n_frames);
+void pool_purge_ahead(struct pool *pool);
 /* CLOCK_REALTIME, for purged_ns of those whose frames are purged from here on. */
 void pool_set_time(struct pool *pool, uint64_t real_ns);
 /* purge_range.c: what lies in [from, to), of all clients, in slices: one call each until it is

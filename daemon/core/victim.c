@@ -269,8 +269,8 @@ static void take_from_next(struct pool *pool, struct victims *victims, struct re
 	(void)take_from_lists(pool, victims, request);
 }
 
-/* Of a list that does not hold all there is half of what was wanted is left: the next pass goes on
- * beside what is taken of that, so that nobody waits for it. */
+/* Of a list that does not hold all there is half of what was wanted is left: the next pass begins,
+ * so that nobody waits for it. What it should have done by now and has not it does here. */
 static void look_ahead(struct pool *pool, struct victims *victims, uint64_t n_frames)
 {
 	bool begin = false;
@@ -280,9 +280,40 @@ static void look_ahead(struct pool *pool, struct victims *victims, uint64_t n_fr
 			 victims->list[t].n - victims->list[t].next <= victims->n_wanted / 2;
 	if (victims->phase == VICTIM_IDLE && begin)
 		victim_pass_begin(pool, victims, 0);
-	if (victims->phase != VICTIM_IDLE)
-		(void)victim_pass_advance(pool, victims,
-					  (int64_t)bits_min(n_frames * victims->rate, SLICE_WORK));
+	if (victims->phase == VICTIM_IDLE)
+		return;
+	victims->ahead -= (int64_t)bits_min(n_frames * victims->rate, SLICE_WORK);
+	if (victims->ahead < 0) {
+		(void)victim_pass_advance(pool, victims, -victims->ahead);
+		victims->ahead = 0;
+	}
+}
+
+static bool is_looking(const struct victims *victims)
+{
+	return victims->phase != VICTIM_IDLE && victims->phase != VICTIM_READY;
+}
+
+bool pool_purge_is_looking(const struct pool *pool)
+{
+	return is_looking(&pool->victims) || is_looking(&pool->victims_one);
+}
+
+bool pool_purge_is_behind(const struct pool *pool, uint64_t n_frames)
+{
+	const struct victims *victims = &pool->victims;
+
+	return is_looking(victims) && victims->ahead < (int64_t)(n_frames * victims->rate);
+}
+
+void pool_purge_ahead(struct pool *pool)
+{
+	struct victims *victims = is_looking(&pool->victims) ? &pool->victims : &pool->victims_one;
+
+	if (!is_looking(victims))
+		return;
+	(void)victim_pass_advance(pool, victims, VICTIM_AHEAD);
+	victims->ahead += VICTIM_AHEAD;
 }
 
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again)

@@ -13,8 +13,9 @@
  *   list      sorted when the pass is done, a long one coarsely; what is taken from it is looked at
  *             again: it must be unpinned and at least as old as it was, so that nothing used since
  *             is purged
- *   ahead     when half of a list is left, the next pass begins, and goes on beside what is taken
- *             of the rest: it finds that rest too, and the next ones. A request seldom waits
+ *   ahead     when half of a list is left, the next pass begins, and goes on in steps of its own
+ *             between two requests; beside what is taken of the rest only as far as it has fallen
+ *             behind. It finds that rest too, and the next ones. A request seldom waits
  *   clock     a finished pass raises the generation: ages are thus in 64ths of a turnover of the
  *             cache, which is what an exact LRU would have to resolve, and in seconds when nobody
  *             wants anything
@@ -46,6 +47,9 @@
 #define VICTIM_LIST_MIN 64u       /* lower: a pass over the clients for too few frames */
 #define VICTIM_LIST_PART 64u      /* lower: coarser than LRU; higher: more entries to look at */
 #define VICTIM_SLICE 65536u       /* entries; higher: a slice holds the loop longer than 0.1 ms */
+/* Work of a step between two requests. Lower: a step costs more than what it does; higher: who
+ * comes meanwhile waits longer than 10 us. */
+#define VICTIM_AHEAD 8192
 /* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than 0.2 ms. */
 #define VICTIM_TRIES 1024u
 /* Misses for each victim of a list that is taken. Lower: a busy cache is left out; higher: a liar
@@ -110,7 +114,8 @@ struct victims {
 	bool asking;               /* pool_purge() said that it is to be called again */
 	bool conclusive;           /* of what it asks for nothing is left */
 	bool for_it, lists_for_it; /* the pass, and that of the lists, began after the request */
-	uint32_t rate; /* entries to look at for a frame, to be ready when the lists are through */
+	uint32_t rate; /* work for a frame that is taken, to be ready when the lists are through */
+	int64_t ahead; /* work of the pass that is done before it was due */
 	bool sampled;  /* floors of the pass under way are from a sample */
 	uint32_t n_wanted; /* of the last pass, beside what was left in the lists */
 	uint32_t n_samples, n_sampled;

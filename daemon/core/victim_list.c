@@ -12,8 +12,12 @@ static_assert(DIGITS == 1u << DIGIT_BITS, "a count for each digit");
 /* Victims that a floor is found from. Lower: the floor is off by more than a few percent; higher: a
  * cut takes longer than 0.2 ms. */
 #define FLOOR_SAMPLE 8192u
-/* Victims that are sorted in one go, exactly. Higher: a slice of more than 0.1 ms. */
-#define SORT_MAX 4096u
+/* Victims that are sorted in one go, exactly. Higher: a step between two requests takes longer than
+ * 15 us. Lower: the list of a small cache is no exact LRU. */
+#define SORT_MAX 512u
+/* Victims that are cut to what the list should hold before they are sorted. Higher: a slice of more
+ * than 0.1 ms. Lower: of equals those who were offered first pay more. */
+#define CUT_MAX 4096u
 #define SORT_CHUNK 512u /* of more than that, between two looks at what is left of a slice */
 #define SORT_WORK 16    /* for a victim, in entries that a pass looks at */
 
@@ -172,7 +176,7 @@ static void sort_coarsely(struct victim_choice *choice, struct victim *list, uin
 
 bool victim_choice_finish(struct victim_choice *choice, struct victim_list *list, int64_t *work)
 {
-	if (choice->n > choice->n_max && choice->n <= SORT_MAX)
+	if (choice->n > choice->n_max && choice->n <= CUT_MAX)
 		cut(choice);
 	PAGED_CHECK(choice->n <= 2 * choice->n_room && SORT_MAX <= choice->n_room);
 	if (choice->n <= SORT_MAX) {

@@ -263,6 +263,7 @@ void victim_pass_begin(struct pool *pool, struct victims *victims, uint64_t n_fr
 	victims->n_slots = n_slots;
 	victims->n_wanted = (uint32_t)n;
 	victims->sampled = n_slots >= SAMPLED_SLOTS;
+	victims->ahead = 0;
 	victims->rate = (uint32_t)bits_min(RATE * (n_slots / n + 1), UINT32_MAX);
 	begin_scanning(victims);
 	if (!victims->sampled)

@@ -28,9 +28,9 @@
  * seen later. */
 #define RETRY_NS UINT64_C(100000000)
 /* Frames that are purged in one step for those who wait, and for nobody. Lower: more steps for a
- * burst. Higher: who comes meanwhile waits longer; 256 are some 30 us. */
-#define PURGE_DIRECT 128u
-#define PURGE_STEP 256u
+ * burst. Higher: who waits, or comes meanwhile, waits longer; 64 are some 8 us. */
+#define PURGE_DIRECT 64u
+#define PURGE_STEP 64u
 #define PURGE_ADMIN 4096u
 
 /* --- how much ------------------------------------------------------------------------------------
@@ -110,6 +110,15 @@ static bool purge(struct session *session, uint64_t n, client_id client, uint64_
 	return !again;
 }
 
+/* The next victims are looked for in steps that nobody waits for: a request finds them ready. */
+static void look_ahead(struct session *session)
+{
+	if (!session->slices.may_go_on || session->reclaim.looked_ahead)
+		return;
+	pool_purge_ahead(session->pool);
+	session->reclaim.looked_ahead = true;
+}
+
 /* What those who wait need, and some for those who come next. true: frames came back, or it goes on
  * in another step. */
 static bool purge_for_demand(struct session *session)
@@ -165,7 +174,7 @@ static bool purge_share(struct session *session)
 	if (n == 0)
 		return true;
 	session->again = true;
-	if (!session->slices.may_go_on || reclaim->purged)
+	if (!session->slices.may_go_on || reclaim->purged || reclaim->looked_ahead)
 		return false;
 	if (purge(session, bits_min(n, step), reclaim->client, &frames) && frames == 0)
 		return true;
@@ -322,12 +331,11 @@ static bool is_limited(const struct reclaim *reclaim)
 	return reclaim->client != CLIENT_NONE || reclaim->cache != CACHE_ALL;
 }
 
-bool reclaim_pump(struct session *session)
+static bool pump(struct session *session)
 {
 	struct reclaim *reclaim = &session->reclaim;
 	bool demand = park_demand(session) > 0;
 
-	reclaim->purged = false;
 	if (demand && !reclaim->running && is_wanted(session))
 		reclaim->may_purge = true;
 	if (demand && reclaim->may_purge && purge_for_demand(session))
@@ -348,6 +356,24 @@ bool reclaim_pump(struct session *session)
 	while (reclaim->running && advance(session))
 		;
 	return reclaim->purged && session->steal.purpose == STEAL_NONE;
+}
+
+bool reclaim_pump(struct session *session)
+{
+	struct reclaim *reclaim = &session->reclaim;
+	bool served;
+
+	reclaim->purged = reclaim->looked_ahead = false;
+	/* What is purged for nobody comes after what it would have to look at. */
+	if (park_demand(session) == 0 && pool_purge_is_behind(session->pool, PURGE_STEP))
+		look_ahead(session);
+	served = pump(session);
+	if (pool_purge_is_looking(session->pool)) {
+		if (!reclaim->purged)
+			look_ahead(session);
+		session->again = true;
+	}
+	return served;
 }
 
 /* --- what came back ------------------------------------------------------------------------------

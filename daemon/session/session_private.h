@@ -142,7 +142,8 @@ struct reclaim {
 	bool dry;    /* in this run all purge tables were looked through in vain */
 	/* Somebody waits, and what can be purged is not known to be nothing. */
 	bool may_purge;
-	bool purged; /* frames, in this step */
+	bool purged;       /* frames, in this step */
+	bool looked_ahead; /* for victims, in this step */
 	enum reclaim_stage stage;
 	struct pool_pass pass; /* over the magazines */
 	enum pool_tier tier;   /* whose caches are asked */

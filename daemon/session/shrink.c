@@ -111,11 +111,14 @@ static uint64_t frames_to_ask(const struct session *session, uint32_t cache)
 
 struct shrink_weights shrink_weigh(const struct session *session)
 {
-	bool any = pool_meta(session->pool)->nr_purgeable > 0;
+	/* The sum over all clients: behind the last who has some nobody is looked at. */
+	uint64_t left = pool_meta(session->pool)->nr_purgeable;
 	struct shrink_weights weights = {0};
 
-	for (client_id id = 1; any && id <= SHM_MAX_CLIENTS; id++)
+	for (client_id id = 1; left && id <= SHM_MAX_CLIENTS; id++) {
 		weigh_client(session, id, &weights);
+		left -= bits_min(left, pool_client(session->pool, id)->nr_purgeable);
+	}
 	for (uint32_t i = 0; shrinker_next(session->pool, i, &i); i++) {
 		struct shm_cache *cache = cache_at(session, i);
 		uint64_t frames;
