@@ -41,11 +41,19 @@ enum bench_daemon {
 		BENCH_NR_DAEMONS
 };
 
+/* What bench_metadata.c found for a size: the same in each round. */
+#define BENCH_METADATA_SIZES 2u /* that the registry names */
+struct metadata_seen {
+	uint32_t gibibytes; /* 0: none yet */
+	uint64_t frames, bytes, map_bytes;
+};
+
 struct bench {
 	const struct options *options;
 	struct place place;
 	struct fixture daemon[BENCH_NR_DAEMONS];
-	char text[FIXTURE_TEXT_BYTES]; /* why the last call failed */
+	struct metadata_seen metadata[BENCH_METADATA_SIZES + 1]; /* the last is none */
+	char text[FIXTURE_TEXT_BYTES];                           /* why the last call failed */
 };
 
 /* What one run took, and how many operations or pairs that were. */

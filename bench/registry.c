@@ -3,6 +3,7 @@
 #include "bench/bench_core.h"
 #include "bench/bench_death.h"
 #include "bench/bench_fault.h"
+#include "bench/bench_metadata.h"
 #include "bench/bench_pressure.h"
 #include "bench/bench_purge.h"
 #include "bench/bench_refill.h"
@@ -65,6 +66,12 @@ static const struct benchmark benchmarks[] = {
 	 startup_run, startup_teardown},
 	{"startup_ratio", "x", "1T over 1G, started in turns", 1024, BURST_LIFO, startup_setup,
 	 startup_run_ratio, startup_teardown},
+	{"metadata_1G", "B/frame", "META, STATE and CTL in use, all frames of 1 GiB held", 1,
+	 BURST_LIFO, metadata_setup, metadata_run, metadata_teardown},
+	{"metadata_16G", "B/frame", "the same of 16 GiB", 16, BURST_LIFO, metadata_setup,
+	 metadata_run, metadata_teardown},
+	{"metadata_map_16G", "B/frame", "mem_map alone", 16, BURST_LIFO, metadata_setup,
+	 metadata_run_map, metadata_teardown},
 	{"death_65536", "ns/frame", "from SIGKILL of an owner of 65536 frames until all are free",
 	 65536, BURST_LIFO, death_setup, death_run, death_teardown},
 	{"recovery_4Mi", "ns/recovery", "4 Mi frames in a million blocks, from cold to all lists",

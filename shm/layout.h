@@ -47,6 +47,7 @@
 #define SHM_MAX_THREADS 64u
 #define SHM_MAX_LANES 64u
 #define SHM_MAX_EDGES 65536u
+#define SHM_EDGES_STEP 4096u /* given memory at a time, 64 KiB: lower asks more often */
 #define SHM_NAME_BYTES 32u /* of a client, a cache, a zone, an instance: 31 bytes and a NUL */
 #define SHM_TEXT_BYTES 256u
 #define SHM_PAGE 4096u /* alignment of the parts; not the frame size */
@@ -356,8 +357,9 @@ struct shm_state_header {
 	uint64_t status_offset; /* 56 of all clients' enum shm_record_status, a word each: one store
 				   commits */
 	uint64_t recoveries; /* 64 begun and not finished; 3 in a row: the segment is put aside */
+	uint64_t edges_given; /* 72 edges that have memory, from the first on; 0: all of them */
 };
-static_assert(sizeof(struct shm_state_header) == 72, "layout");
+static_assert(sizeof(struct shm_state_header) == 80, "layout");
 
 struct shm_journal {
 	uint64_t n; /* 0: idle; the store of n commits */

@@ -44,9 +44,9 @@ static uint64_t *item_target(const struct pool *pool, uint64_t where)
 	case JOURNAL_LANE_RESULT:
 		return lane_target(pool, index, false);
 	case JOURNAL_EDGE_FRAME:
-		return index < SHM_MAX_EDGES ? &pool->edges[index].frame : NULL;
+		return index < pool->edges_end ? &pool->edges[index].frame : NULL;
 	case JOURNAL_EDGE_CLIENT:
-		return index < SHM_MAX_EDGES ? &pool->edges[index].client : NULL;
+		return index < pool->edges_end ? &pool->edges[index].client : NULL;
 	}
 	return NULL;
 }

@@ -75,6 +75,7 @@ void pool_format(void *meta, void *state, const struct shm_meta_header *wanted,
 	header->state_bytes = state_header->state_bytes;
 	state_header->version = SHM_LAYOUT_VERSION;
 	state_header->instance_id = wanted->instance_id;
+	state_header->edges_given = options->edges_given;
 	zones = (struct shm_zone *)(void *)((char *)meta + header->zones_offset);
 	nr_frames = 0;
 	for (uint32_t z = 0; z < options->nr_zones; z++) {
@@ -163,6 +164,9 @@ static void bind_tables(struct pool *pool, void *meta, void *state)
 	pool->edges = (struct shm_edge *)(void *)(state_base + state_header->edges_offset);
 	pool->state_clients =
 		(struct shm_state_client *)(void *)(state_base + state_header->clients_offset);
+	pool->edges_end = SHM_MAX_EDGES;
+	if (state_header->edges_given)
+		pool->edges_end = (uint32_t)bits_min(state_header->edges_given, SHM_MAX_EDGES);
 	pool->nr_frames = header->nr_frames;
 	buddy_init(&pool->buddy, (struct shm_page *)(void *)(base + header->map_offset),
 		   (uint8_t *)(base + header->pageblocks_offset),

@@ -86,6 +86,7 @@ struct pool_options {
 	uint32_t watermark_scale;  /* of 10000; the kernel's 10 */
 	bool commit_full;          /* commit all frames ahead of need */
 	uint64_t max_high_divisor; /* high_max = managed / this / threads; 8 */
+	uint32_t edges_given;      /* of a new segment: edges that have memory; 0: all */
 };
 
 /* What the shell is asked to do before frames can be granted. MAP: give memory to the mem_map of
@@ -209,6 +210,11 @@ int pool_share(struct pool *pool, client_id client, pfn_t pfn, client_id to, uin
 int pool_import(struct pool *pool, client_id client, uint64_t handle, uint32_t lane, uint64_t seq,
 		uint64_t *ret_result);
 int pool_put(struct pool *pool, client_id client, pfn_t pfn, uint32_t lane, uint64_t seq);
+/* The edges [*ret_from, *ret_to) are to be given memory: few of those that have it are unused.
+ * false: nothing is wanted. Who does not hear of it sees TABLE_FULL early. */
+bool pool_wants_edges(const struct pool *pool, uint32_t *ret_from, uint32_t *ret_to);
+/* Those below `to` have memory. */
+void pool_edges_given(struct pool *pool, uint32_t to);
 
 /* --- magazines
  * ---------------------------------------------------------------------------------------------------

@@ -105,6 +105,7 @@ struct pool {
 	uint32_t min_free_percent, watermark_scale, batch_wanted;
 	uint32_t nr_threads;
 	uint32_t nr_edges;
+	uint32_t edges_end;   /* edges that have memory */
 	client_id claim_from; /* the next pass over all magazines begins there; 0: at the first */
 	uint64_t cache_used[SHM_MAX_CACHES / 64]; /* bit i: row i of caches is not FREE */
 	struct pool_damage damage;                /* that the last pool_attach() met */

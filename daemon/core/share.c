@@ -15,6 +15,11 @@
  * entries to the receivers; a restart of the server takes all that was given for imported. */
 #include "daemon/core/pool_private.h"
 #include "daemon/core/quota.h"
+#include "paged/bits.h"
+
+/* Unused edges that have memory: one message takes one. Lower: Shares fail while memory is asked
+ * for; higher: it is given before it is needed. */
+#define EDGES_AHEAD 64u
 
 static uint32_t bucket_of(pfn_t pfn)
 {
@@ -96,7 +101,7 @@ static struct page_word head_at(const struct pool *pool, pfn_t pfn)
 void edge_rebuild(struct pool *pool)
 {
 	edge_init(pool);
-	for (uint32_t i = SHM_MAX_EDGES; i-- > 0;) {
+	for (uint32_t i = pool->edges_end; i-- > 0;) {
 		struct shm_edge *edge = &pool->edges[i];
 		struct page_word word;
 
@@ -134,8 +139,27 @@ static int find_unused(const struct pool *pool, client_id payer, uint32_t *ret_i
 		return POOL_TABLE_FULL;
 	if (!quota_admits(&rule, pool->nr_edges, pool->client[payer].nr_edges))
 		return POOL_OVER_SHARE;
+	if (pool->edge_free == EDGE_NONE && pool->edge_fresh == pool->edges_end)
+		return POOL_TABLE_FULL; /* no memory for more */
 	*ret_index = pool->edge_free != EDGE_NONE ? pool->edge_free : pool->edge_fresh;
 	return 0;
+}
+
+bool pool_wants_edges(const struct pool *pool, uint32_t *ret_from, uint32_t *ret_to)
+{
+	if (pool->edges_end == SHM_MAX_EDGES || pool->nr_edges + EDGES_AHEAD <= pool->edges_end)
+		return false;
+	*ret_from = pool->edges_end;
+	*ret_to = (uint32_t)bits_min(pool->edges_end + SHM_EDGES_STEP, SHM_MAX_EDGES);
+	return true;
+}
+
+/* Memory first, then the number: a crash in between has it given once more. */
+void pool_edges_given(struct pool *pool, uint32_t to)
+{
+	PAGED_CHECK(to >= pool->edges_end && to <= SHM_MAX_EDGES);
+	pool->edges_end = to;
+	shm_store(&pool->state->edges_given, to);
 }
 
 static void use_edge(struct pool *pool, uint32_t index)

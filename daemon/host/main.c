@@ -147,7 +147,8 @@ static void plan_segments(struct daemon *daemon, const struct sizes *sizes,
 			 .min_free_percent =
 				 min_free->kind == CONFIG_IS_PERCENT ? (uint32_t)min_free->n : 0,
 			 .watermark_scale = (uint32_t)value[CONFIG_reclaim_watermark_scale].n,
-			 .commit_full = value[CONFIG_segment_commit].n == 1},
+			 .commit_full = value[CONFIG_segment_commit].n == 1,
+			 .edges_given = SHM_EDGES_STEP},
 	};
 	plan_zones(daemon, sizes, shift, &options->pool);
 }

@@ -52,12 +52,17 @@ static void keep_ctl(struct server *server, client_id id)
 
 void server_account_ctl(struct server *server)
 {
-	for (uint32_t n = 0; n < CTL_LOOKS; n++) {
+	uint32_t looks = 0;
+
+	for (uint32_t n = 0; n < SHM_MAX_CLIENTS && looks < CTL_LOOKS; n++) {
 		struct server_client *client = &server->client[server->ctl_next + 1];
 		struct stat st;
 
 		server->ctl_next = (server->ctl_next + 1) % SHM_MAX_CLIENTS;
-		if (client->is_open && fstat(client->ctl_fd, &st) == 0)
+		if (!client->is_open)
+			continue;
+		looks++;
+		if (fstat(client->ctl_fd, &st) == 0)
 			account_ctl(server, client, (uint64_t)st.st_blocks * 512);
 	}
 }

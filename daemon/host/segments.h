@@ -122,6 +122,8 @@ int segments_take_over(struct segments *segments, char *text, size_t text_bytes)
 int segments_give_heads(struct segments *segments, client_id client, uint32_t thread, char *text,
 			size_t text_bytes);
 int segments_give_state(struct segments *segments, client_id client, char *text, size_t text_bytes);
+int segments_give_edges(struct segments *segments, uint32_t from, uint32_t to, char *text,
+			size_t text_bytes);
 /* A commit or punch, as the pool asks for it. Any thread: touches only descriptors. */
 int segments_commit(struct segments *segments, const struct pool_commit *commit, char *text,
 		    size_t text_bytes);

@@ -355,7 +355,9 @@ int segments_format(struct segments *segments, char *text, size_t text_bytes)
 	if (r == 0)
 		r = give_first_map(segments, text, text_bytes);
 	if (r == 0)
-		r = segment_reserve(segments->state_fd, 0, segments->state_plan.clients_offset,
+		r = segment_reserve(segments->state_fd, 0,
+				    segments->state_plan.edges_offset +
+					    SHM_EDGES_STEP * sizeof(struct shm_edge),
 				    text, text_bytes);
 	if (r == 0)
 		r = give_data(segments, text, text_bytes);
@@ -420,6 +422,14 @@ int segments_give_state(struct segments *segments, client_id client, char *text,
 			       segments->state_plan.clients_offset +
 				       (uint64_t)(client - 1) * sizeof(struct shm_state_client),
 			       sizeof(struct shm_state_client), text, text_bytes);
+}
+
+int segments_give_edges(struct segments *segments, uint32_t from, uint32_t to, char *text,
+			size_t text_bytes)
+{
+	return segment_reserve(segments->state_fd,
+			       segments->state_plan.edges_offset + from * sizeof(struct shm_edge),
+			       (uint64_t)(to - from) * sizeof(struct shm_edge), text, text_bytes);
 }
 
 static int punch_data(struct segments *segments, uint64_t offset, uint64_t bytes, char *text,

@@ -41,6 +41,23 @@ void server_pend(struct server *server, const struct session_event *event, enum 
 	server->n_pending++;
 }
 
+/* Edges get memory before they are needed. Where there is none, Share says that the table is full.
+ */
+static void give_edges(struct server *server)
+{
+	char text[SHM_TEXT_BYTES];
+	uint32_t from, to;
+
+	if (server->edges_short || !pool_wants_edges(server->pool, &from, &to))
+		return;
+	if (segments_give_edges(server->options.segments, from, to, text, sizeof(text)) == 0) {
+		pool_edges_given(server->pool, to);
+		return;
+	}
+	server->edges_short = true;
+	log_print(server->options.log, LOG_LEVEL_WARNING, "no memory for shared frames: %s", text);
+}
+
 static void step(struct server *server, const struct session_event *event)
 {
 	struct session_event timed = *event;
@@ -50,6 +67,7 @@ static void step(struct server *server, const struct session_event *event)
 	session_step(server->session, &timed, &server->actions);
 	for (uint32_t i = 0; i < server->actions.n; i++)
 		server_perform(server, &server->actions.item[i]);
+	give_edges(server);
 }
 
 void server_event(struct server *server, const struct session_event *event)
@@ -82,6 +100,7 @@ static void on_tick(uv_timer_t *timer)
 	struct session_event event = {.kind = EVENT_TICK};
 
 	segments_account(server->options.segments);
+	server->edges_short = false;
 	server_account_ctl(server);
 	server_event(server, &event);
 	if (server->limits_bytes != segments_bytes_wanted(server->options.segments))

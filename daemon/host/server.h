@@ -84,6 +84,7 @@ struct server {
 	bool stopping;
 	bool stepping;
 	const struct session_event *event; /* being stepped: a Resume's descriptor is in it */
+	bool edges_short;                  /* no memory for more, until the next tick */
 	uint32_t ctl_next;                 /* where the next look at CTL memory begins */
 	uint32_t n_pending;
 	struct session_event pending[SERVER_MAX_PENDING];

@@ -6,6 +6,8 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <signal.h>
+#include <sys/stat.h>
 
 extern CU_TestInfo test_sharing[];
 
@@ -246,6 +248,48 @@ static void references_of_a_process_are_counted_by_the_library(void)
 }
 
 /* A shared frame ends with put; a free of it is refused and changes nothing. */
+#define MANY 9000u /* entries of the table: more than have memory at the start, twice over */
+
+static uint64_t state_blocks(const struct fixture *f)
+{
+	struct stat st;
+	char path[96];
+
+	fixture_segment_path(f, "state", path);
+	return stat(path, &st) == 0 ? (uint64_t)st.st_blocks : 0;
+}
+
+static void the_table_of_edges_gets_memory_as_it_is_used(void)
+{
+	static void *frame[MANY];
+	struct observer observer;
+	struct fixture f;
+	pageclient *client;
+	uint64_t blocks, handle;
+	uint32_t shared = 0;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(observer_open(&observer, &f));
+	client = fixture_client(&f, "sharer");
+	blocks = state_blocks(&f);
+	for (uint32_t i = 0; i < MANY; i++) {
+		frame[i] = pageclient_alloc(client, 0, 0);
+		shared += frame[i] && pageclient_share(client, frame[i], &handle) == 0;
+	}
+	CU_ASSERT_EQUAL(shared, MANY);
+	CU_ASSERT_TRUE(state_blocks(&f) >= blocks + 2 * (SHM_EDGES_STEP * 16 / 512));
+	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGKILL), 0);
+	pageclient_close(fixture_client(&f, "after"));
+	CU_ASSERT_EQUAL(shm_view_counter(&observer.view, COUNTER_nr_shared), MANY);
+	CU_ASSERT_TRUE(fixture_check(&f));
+	for (uint32_t i = 0; i < MANY; i++)
+		(void)pageclient_put(client, frame[i]);
+	pageclient_close(client);
+	CU_ASSERT_TRUE(observer_all_free(&observer));
+	observer_close(&observer);
+	fixture_close(&f);
+}
+
 static void free_of_a_shared_frame_is_refused(void)
 {
 	struct scene s;
@@ -285,5 +329,7 @@ CU_TestInfo test_sharing[] = {
 	{"references of a process are counted by the library",
 	 references_of_a_process_are_counted_by_the_library},
 	{"free of a shared frame is refused", free_of_a_shared_frame_is_refused},
+	{"the table of edges gets memory as it is used",
+	 the_table_of_edges_gets_memory_as_it_is_used},
 	CU_TEST_INFO_NULL,
 };

@@ -294,6 +294,42 @@ static void there_is_an_edge_for_everybody(void)
 	fixture_pool_close(&f);
 }
 
+/* The shell gives memory to edges before they are needed; until it does there are no more. */
+static void edges_get_memory_ahead_of_need(void)
+{
+	struct pool_options options = {.nr_zones = 1,
+				       .batch = 16,
+				       .min_free_frames = 8,
+				       .edges_given = SHM_EDGES_STEP,
+				       .zone[0] = {.name = "normal", .nr_frames = SHM_MAX_EDGES}};
+	struct fixture_pool f;
+	uint32_t from, to;
+	uint64_t handle;
+	client_id a;
+	pfn_t pfn;
+
+	fixture_pool_open_with(&f, &options);
+	fixture_pool_commit_all(&f);
+	a = fixture_pool_client(&f, 0);
+	CU_ASSERT_FALSE(pool_wants_edges(f.pool, &from, &to));
+	CU_ASSERT_EQUAL(share_all(&f, a), SHM_EDGES_STEP);
+	CU_ASSERT_TRUE(pool_wants_edges(f.pool, &from, &to));
+	CU_ASSERT_EQUAL(from, SHM_EDGES_STEP);
+	CU_ASSERT_EQUAL(to, 2 * SHM_EDGES_STEP);
+	fixture_pool_reattach(&f);
+	CU_ASSERT_EQUAL(f.pool->nr_edges, SHM_EDGES_STEP);
+	pfn = fixture_pool_alloc(&f, a, 0);
+	CU_ASSERT_EQUAL(fixture_pool_share(&f, a, pfn, CLIENT_NONE, &handle), POOL_TABLE_FULL);
+	pool_edges_given(f.pool, to);
+	CU_ASSERT_FALSE(pool_wants_edges(f.pool, &from, &to));
+	CU_ASSERT_EQUAL(fixture_pool_share(&f, a, pfn, CLIENT_NONE, &handle), 0);
+	fixture_pool_reattach(&f);
+	CU_ASSERT_EQUAL(f.pool->nr_edges, SHM_EDGES_STEP + 1);
+	CU_ASSERT_EQUAL(f.pool->edges_end, 2 * SHM_EDGES_STEP);
+	FIXTURE_AUDIT(&f);
+	fixture_pool_close(&f);
+}
+
 /* --- gifts --- */
 
 /* Client `from` gives `to` a new frame. */
@@ -394,6 +430,7 @@ CU_TestInfo test_share[] = {
 	{"edges are found again by the next server", edges_are_found_again_by_the_next_server},
 	{"one client leaves half of the table", one_client_leaves_half_of_the_table},
 	{"there is an edge for everybody", there_is_an_edge_for_everybody},
+	{"edges get memory ahead of need", edges_get_memory_ahead_of_need},
 	{"gifts leave the receiver as much as they are",
 	 gifts_leave_the_receiver_as_much_as_they_are},
 	{"an import accepts a gift", an_import_accepts_a_gift},
