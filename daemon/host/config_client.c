@@ -206,28 +206,49 @@ static uint64_t bytes_of(const struct config_client *client, enum config_client_
 	return config_bytes(&client->value[key], segment_bytes);
 }
 
+/* One key of a section that may not be more than another, where both are given. */
+static void check_order(const struct config_client *client, enum config_client_key less,
+			enum config_client_key more, uint64_t segment_bytes,
+			struct config_errors *errors)
+{
+	const struct config_value *a = &client->value[less], *b = &client->value[more];
+	char section[sizeof("client ") + CONFIG_TEXT_BYTES];
+
+	if (!is_given(client, less) || !is_given(client, more) ||
+	    bytes_of(client, less, segment_bytes) <= bytes_of(client, more, segment_bytes))
+		return;
+	(void)snprintf(section, sizeof(section), "client %s", client->match);
+	config_error(errors, a->file, a->line, section, keys[less].key,
+		     "\"%s\" is more than its %s, \"%s\"; at most that would be right", a->text,
+		     keys[more].key, b->text);
+}
+
+static void check_min(const struct config *config, const struct config_client *client,
+		      uint64_t segment_bytes, struct config_errors *errors)
+{
+	const struct config_value *min = &client->value[CONFIG_CLIENT_min];
+	uint64_t free = config_bytes(&config->value[CONFIG_reclaim_min_free], segment_bytes);
+	char section[sizeof("client ") + CONFIG_TEXT_BYTES];
+
+	if (bytes_of(client, CONFIG_CLIENT_min, segment_bytes) <= segment_bytes - free)
+		return;
+	(void)snprintf(section, sizeof(section), "client %s", client->match);
+	config_error(errors, min->file, min->line, section, "min",
+		     "\"%s\" is more than the segment has beside min_free; at most %lluM would be "
+		     "right",
+		     min->text, (unsigned long long)((segment_bytes - free) >> 20));
+}
+
 void config_check_clients(const struct config *config, uint64_t segment_bytes,
 			  struct config_errors *errors)
 {
 	for (uint32_t i = 0; i < config->nr_clients; i++) {
 		const struct config_client *client = &config->client[i];
-		const struct config_value *min = &client->value[CONFIG_CLIENT_min];
-		uint64_t bytes = bytes_of(client, CONFIG_CLIENT_min, segment_bytes);
-		uint64_t max = bytes_of(client, CONFIG_CLIENT_max, segment_bytes);
-		uint64_t free =
-			config_bytes(&config->value[CONFIG_reclaim_min_free], segment_bytes);
-		char section[sizeof("client ") + CONFIG_TEXT_BYTES];
 
-		(void)snprintf(section, sizeof(section), "client %s", client->match);
-		if (bytes > segment_bytes - free)
-			config_error(errors, min->file, min->line, section, "min",
-				     "\"%s\" is more than the segment has beside min_free; at most "
-				     "%lluM would be right",
-				     min->text, (unsigned long long)((segment_bytes - free) >> 20));
-		if (max && bytes > max)
-			config_error(errors, min->file, min->line, section, "min",
-				     "\"%s\" is more than its max, \"%s\"", min->text,
-				     client->value[CONFIG_CLIENT_max].text);
+		check_min(config, client, segment_bytes, errors);
+		check_order(client, CONFIG_CLIENT_min, CONFIG_CLIENT_high, segment_bytes, errors);
+		check_order(client, CONFIG_CLIENT_min, CONFIG_CLIENT_max, segment_bytes, errors);
+		check_order(client, CONFIG_CLIENT_low, CONFIG_CLIENT_max, segment_bytes, errors);
 	}
 }
 

@@ -191,6 +191,43 @@ void limits_apply_all(struct session *session)
 /* --- Set -----------------------------------------------------------------------------------------
  */
 
+struct other_limit {
+	const char *name; /* NULL: none */
+	uint64_t frames;
+};
+
+/* The limit in force that the value would contradict. */
+static struct other_limit contradicted(const struct session *session, const struct message_set *set)
+{
+	const struct shm_client *shown = pool_client(session->pool, (client_id)set->client);
+	bool is_floor = set->key == SET_MIN || set->key == SET_LOW;
+	bool is_ceiling = (set->key == SET_HIGH || set->key == SET_MAX) && set->value > 0;
+
+	if (set->key == SET_MIN && set->value > shown->high)
+		return (struct other_limit){"high", shown->high};
+	if (is_floor && set->value > shown->max)
+		return (struct other_limit){"max", shown->max};
+	if (is_ceiling && set->value < shown->min)
+		return (struct other_limit){"min", shown->min};
+	if (is_ceiling && set->key == SET_MAX && set->value < shown->low)
+		return (struct other_limit){"low", shown->low};
+	return (struct other_limit){NULL, 0};
+}
+
+static bool judge_order(struct session *session, uint32_t conn, uint64_t id,
+			const struct message_set *set)
+{
+	struct other_limit other = contradicted(session, set);
+
+	if (!other.name)
+		return true;
+	session_refuse(session, conn, id, -EINVAL,
+		       "%l frames are %s than the client's %s, which is %l; set that first",
+		       set->value, set->value > other.frames ? "more" : "less", other.name,
+		       other.frames);
+	return false;
+}
+
 /* Why the value would be wrong; false: it has been said. */
 static bool judge(struct session *session, uint32_t conn, uint64_t id,
 		  const struct message_set *set)
@@ -214,7 +251,7 @@ static bool judge(struct session *session, uint32_t conn, uint64_t id,
 			       "watermark is kept free; at most %l would be right",
 			       set->value, room);
 	else
-		return true;
+		return judge_order(session, conn, id, set);
 	return false;
 }
 

@@ -3,6 +3,7 @@
 
 #include "tests/integration/clock.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -10,7 +11,7 @@ struct stack {
 	pageclient *client;
 	pthread_mutex_t lock;
 	uint64_t n;
-	bool hangs;
+	enum holder_kind kind;
 	uint64_t *frame[HOLDER_MAX];
 };
 
@@ -44,8 +45,16 @@ static int scan(void *arg, struct pageclient_scan *scan)
 	struct stack *stack = arg;
 	uint64_t before = held(stack);
 
-	while (stack->hangs)
+	if (stack->kind == HOLDER_ALLOCATES) {
+		while (pageclient_alloc(stack->client, 0, 0))
+			;
+		CHILD_CHECK(errno == EDEADLK);
+	}
+	while (stack->kind == HOLDER_HANGS || stack->kind == HOLDER_ALLOCATES)
 		(void)pause();
+	scan->nr_freed = scan->nr_to_scan;
+	if (stack->kind == HOLDER_LIES)
+		return 0;
 	free_some(stack, scan->nr_to_scan);
 	scan->nr_freed = before < scan->nr_to_scan ? before : scan->nr_to_scan;
 	return 0;
@@ -113,7 +122,7 @@ static int hold(int fd, void *arg)
 	struct pageclient_options options;
 
 	CHILD_CHECK(stack && pthread_mutex_init(&stack->lock, NULL) == 0);
-	stack->hangs = holder->kind == HOLDER_HANGS;
+	stack->kind = holder->kind;
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = holder->fixture->socket;
 	options.name = holder->name;
@@ -124,7 +133,7 @@ static int hold(int fd, void *arg)
 	fill(stack, holder->n_frames);
 	CHILD_CHECK(child_say(fd, held(stack)));
 	obey(stack, fd);
-	if (holder->kind == HOLDER_HANGS)
+	if (holder->kind == HOLDER_HANGS || holder->kind == HOLDER_ALLOCATES)
 		return 0; /* its thread would keep close() for ever */
 	pageclient_close(stack->client);
 	free(stack);

@@ -8,6 +8,10 @@ enum holder_kind {
 	HOLDER_KEEPS,  /* registers no cache */
 	HOLDER_PRUNES, /* scan() frees what is asked for */
 	HOLDER_HANGS,  /* scan() does not return */
+	HOLDER_LIES,   /* scan() frees nothing and says that it freed all */
+	/* scan() allocates as long as it gets something, and does not return once it is told that
+	 * it must not (EDEADLK). */
+	HOLDER_ALLOCATES,
 };
 
 /* What a holder understands; it answers each with a number. */

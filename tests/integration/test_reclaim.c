@@ -153,6 +153,83 @@ static void callback_that_hangs_delays_nobody_for_long(void)
 	fixture_close(&f);
 }
 
+/* A quarter is held by a cache of that kind, which gives nothing; the rest prunes. Whoever needs
+ * half of it all gets that, in less time than one deadline for each upcall would be. */
+static void start_beside(struct fixture *f, struct holder *bad, struct child child[2],
+			 pageclient **ret_client)
+{
+	struct holder prunes = {f, "prunes", HOLDER_PRUNES, FRAMES};
+	uint64_t n, before;
+
+	CU_ASSERT_TRUE(fixture_open(f, config));
+	CU_ASSERT_TRUE(holder_start(&child[0], bad, &n));
+	CU_ASSERT_EQUAL(n, FRAMES / 4);
+	CU_ASSERT_TRUE(holder_start(&child[1], &prunes, &n));
+	*ret_client = open_client(f, CLOCK_PATIENCE_MS);
+	before = clock_now_ms();
+	CU_ASSERT_EQUAL(take(*ret_client, FRAMES / 2), FRAMES / 2);
+	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
+	CU_ASSERT_TRUE(fixture_check(f));
+}
+
+static void who_lies_about_what_it_freed_delays_nobody(void)
+{
+	struct fixture f;
+	struct holder lies = {&f, "lies", HOLDER_LIES, FRAMES / 4};
+	struct child child[2];
+	pageclient *client;
+	json_t *root;
+
+	start_beside(&f, &lies, child, &client);
+	/* What it claims is shown beside what came back, and its frames are its own. */
+	{
+		const json_t *row = cache_row(&f, "lies", &root);
+
+		CU_ASSERT_TRUE(fixture_json_number(row, "freed") > 0);
+		CU_ASSERT_TRUE(fixture_json_number(row, "returned") <=
+			       fixture_json_number(row, "freed") / 4);
+		CU_ASSERT_EQUAL(fixture_json_number(row, "timeouts"), 0);
+		json_decref(root);
+	}
+	CU_ASSERT_EQUAL(holder_ask(&child[0], HOLDER_COUNT), FRAMES / 4);
+	pageclient_close(client);
+	CU_ASSERT_EQUAL(child_end(&child[0]), 0);
+	CU_ASSERT_EQUAL(child_end(&child[1]), 0);
+	fixture_close(&f);
+}
+
+/* Deadlines are missed one after the other, whether somebody waits or not. */
+static void who_allocates_in_its_callback_delays_nobody_and_the_breaker_shows(void)
+{
+	struct fixture f;
+	struct holder allocates = {&f, "allocates", HOLDER_ALLOCATES, FRAMES / 4};
+	struct child child[2];
+	struct program ctl;
+	pageclient *client;
+	bool open = false;
+
+	start_beside(&f, &allocates, child, &client);
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); !open && clock_pause(until);) {
+		json_t *root;
+		const json_t *row = cache_row(&f, "allocates", &root);
+
+		open = strcmp(json_string_value(json_object_get(row, "state")), "breaker open") ==
+		       0;
+		CU_ASSERT_TRUE(!open || fixture_json_number(row, "timeouts") >= 3);
+		json_decref(root);
+		fixture_ctl(&f, &ctl, "reclaim", "--frames", "64", NULL);
+		program_done(&ctl);
+	}
+	CU_ASSERT_TRUE(open);
+	fixture_ctl(&f, &ctl, "caches", NULL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "open "));
+	program_done(&ctl);
+	pageclient_close(client);
+	child_kill(&child[0]);
+	CU_ASSERT_EQUAL(child_end(&child[1]), 0);
+	fixture_close(&f);
+}
+
 static void breaker_opens_and_is_shown(void)
 {
 	struct fixture f;
@@ -362,6 +439,9 @@ CU_TestInfo test_reclaim[] = {
 	{"need of one prunes the cache of another", need_of_one_prunes_the_cache_of_another},
 	{"two caches prune each other and go on", two_caches_prune_each_other_and_go_on},
 	{"callback that hangs delays nobody for long", callback_that_hangs_delays_nobody_for_long},
+	{"who lies about what it freed delays nobody", who_lies_about_what_it_freed_delays_nobody},
+	{"who allocates in its callback delays nobody and the breaker shows",
+	 who_allocates_in_its_callback_delays_nobody_and_the_breaker_shows},
 	{"breaker opens and is shown", breaker_opens_and_is_shown},
 	{"own caches are left to the caller", own_caches_are_left_to_the_caller},
 	{"ENOMEM after the deadline names the owners", enomem_after_the_deadline_names_the_owners},

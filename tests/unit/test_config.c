@@ -238,6 +238,16 @@ static void client_sections_that_make_no_sense_are_errors_with_their_line(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], "paged.conf:2: client uid=1.min"));
 	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[1], "more than its max, \"64M\""));
 	fixture_free(fixture);
+	fixture = read_good("[client uid=1]\nlow = 50%\nmax = 64M\n"
+			    "[client uid=2]\nhigh = 64M\nmin = 65M\n"
+			    "[client uid=3]\nmin = 64M\nlow = 64M\nhigh = 64M\nmax = 64M\n");
+	config_check_sizes(&fixture->config, GIB, &fixture->errors);
+	CU_ASSERT_EQUAL(fixture->errors.n, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[0], "paged.conf:2: client uid=1.low: "
+							       "\"50%\" is more than its max"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->errors.text[1], "paged.conf:6: client uid=2.min: "
+							       "\"65M\" is more than its high"));
+	fixture_free(fixture);
 }
 
 static void all_errors_are_told_and_a_flood_of_them_is_bounded(void)

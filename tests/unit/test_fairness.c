@@ -153,6 +153,16 @@ static void what_cannot_be_is_refused_with_what_would_be_right(void)
 	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_HIGH, NR_FRAMES + 1)->status, -EINVAL);
 	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_WEIGHT, 10001)->status, -EINVAL);
 	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_MIN, 3000)->status, 0);
+	reply = ask_set(s, root, a.id, SET_HIGH, 2999);
+	CU_ASSERT_EQUAL(reply->status, -EINVAL);
+	CU_ASSERT_PTR_NOT_NULL(strstr(reply->text, "less than the client's min, which is 3000"));
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_MAX, 2999)->status, -EINVAL);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_HIGH, 3000)->status, 0);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_MIN, 3001)->status, -EINVAL);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_MAX, 3100)->status, 0);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_LOW, 3101)->status, -EINVAL);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_HIGH, 0)->status, 0);
+	CU_ASSERT_EQUAL(ask_set(s, root, a.id, SET_MAX, 0)->status, 0);
 	reply = ask_set(s, root, b.id, SET_MIN, 2000);
 	CU_ASSERT_EQUAL(reply->status, -ENOSPC);
 	CU_ASSERT_PTR_NOT_NULL(strstr(reply->text, "at most 1080 would be right"));
