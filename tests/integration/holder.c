@@ -6,11 +6,12 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
+#include <time.h>
 
 struct stack {
 	pageclient *client;
 	pthread_mutex_t lock;
-	uint64_t n;
+	uint64_t n, least;
 	enum holder_kind kind;
 	uint64_t *frame[HOLDER_MAX];
 };
@@ -37,6 +38,8 @@ static void free_some(struct stack *stack, uint64_t n)
 	(void)pthread_mutex_lock(&stack->lock);
 	while (n-- && stack->n)
 		pageclient_free(stack->client, stack->frame[--stack->n], 0);
+	if (stack->n < stack->least)
+		stack->least = stack->n;
 	(void)pthread_mutex_unlock(&stack->lock);
 }
 
@@ -52,6 +55,9 @@ static int scan(void *arg, struct pageclient_scan *scan)
 	}
 	while (stack->kind == HOLDER_HANGS || stack->kind == HOLDER_ALLOCATES)
 		(void)pause();
+	if (stack->kind == HOLDER_SLOW)
+		(void)clock_nanosleep(CLOCK_MONOTONIC, 0, &(struct timespec){0, HOLDER_SLOW_NS},
+				      NULL);
 	scan->nr_freed = scan->nr_to_scan;
 	if (stack->kind == HOLDER_LIES)
 		return 0;
@@ -78,7 +84,7 @@ static void open_cache(struct stack *stack, const struct holder *holder)
 
 static void fill(struct stack *stack, uint64_t n)
 {
-	for (uint64_t i = 0; i < n; i++) {
+	while (held(stack) < n) {
 		uint64_t *frame = pageclient_alloc(stack->client, 0, 0);
 
 		if (!frame)
@@ -106,12 +112,14 @@ static uint64_t verify(struct stack *stack)
 	return n;
 }
 
-static void obey(struct stack *stack, int fd)
+static void obey(struct stack *stack, const struct holder *holder, int fd)
 {
 	for (uint64_t word; child_hear(fd, &word);) {
 		if (word == HOLDER_FREE)
 			free_some(stack, UINT64_MAX);
-		CHILD_CHECK(child_say(fd, verify(stack)));
+		if (word == HOLDER_REFILL)
+			fill(stack, holder->n_frames);
+		CHILD_CHECK(child_say(fd, word == HOLDER_LEAST ? stack->least : verify(stack)));
 	}
 }
 
@@ -123,6 +131,7 @@ static int hold(int fd, void *arg)
 
 	CHILD_CHECK(stack && pthread_mutex_init(&stack->lock, NULL) == 0);
 	stack->kind = holder->kind;
+	stack->least = UINT64_MAX;
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = holder->fixture->socket;
 	options.name = holder->name;
@@ -132,7 +141,7 @@ static int hold(int fd, void *arg)
 	open_cache(stack, holder);
 	fill(stack, holder->n_frames);
 	CHILD_CHECK(child_say(fd, held(stack)));
-	obey(stack, fd);
+	obey(stack, holder, fd);
 	if (holder->kind == HOLDER_HANGS || holder->kind == HOLDER_ALLOCATES)
 		return 0; /* its thread would keep close() for ever */
 	pageclient_close(stack->client);

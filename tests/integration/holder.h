@@ -12,12 +12,17 @@ enum holder_kind {
 	/* scan() allocates as long as it gets something, and does not return once it is told that
 	 * it must not (EDEADLK). */
 	HOLDER_ALLOCATES,
+	HOLDER_SLOW, /* as PRUNES; a scan takes as long as a write to a disk */
 };
+
+#define HOLDER_SLOW_NS 2000000
 
 /* What a holder understands; it answers each with a number. */
 enum {
 	HOLDER_COUNT = 1 /* frames it has, all found as they were left; else UINT64_MAX */,
 	HOLDER_FREE /* gives all back: 0 */,
+	HOLDER_REFILL /* up to what it is to hold; then as COUNT */,
+	HOLDER_LEAST /* the least that it had after any scan */,
 };
 
 struct holder {
