@@ -102,9 +102,27 @@ static void read_dev_shm(char word[HOST_WORD_BYTES])
 	endmntent(file);
 }
 
+static uint64_t read_hugetlb(const char *name)
+{
+	char path[96];
+	unsigned long long n = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/sys/kernel/mm/hugepages/hugepages-2048kB/%s", name);
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%llu", &n) != 1)
+		n = 0;
+	fclose(file);
+	return n;
+}
+
 void host_read_huge(struct host_huge *ret_huge)
 {
 	memset(ret_huge, 0, sizeof(*ret_huge));
+	ret_huge->n_reserved = read_hugetlb("nr_hugepages");
+	ret_huge->n_free = read_hugetlb("free_hugepages");
 	read_shmem_enabled(ret_huge->shmem_enabled);
 	read_dev_shm(ret_huge->dev_shm);
 }
@@ -120,12 +138,15 @@ static bool word_allows(const char *word)
 	return false;
 }
 
-bool host_huge_verdict(const struct host_huge *huge, enum shm_backing backing,
-		       enum shm_hugepages configured, const char **ret_advice)
+bool host_huge_verdict(const struct host_huge *huge, const struct shm_meta_header *header,
+		       const char **ret_advice)
 {
-	bool is_memfd = backing == SHM_BACKING_MEMFD;
+	bool is_memfd = header->backing == SHM_BACKING_MEMFD;
 
-	if (configured == SHM_HUGEPAGES_NEVER) {
+	*ret_advice = "nothing to set";
+	if (header->hugetlb)
+		return true;
+	if (header->hugepages == SHM_HUGEPAGES_NEVER) {
 		*ret_advice = "set hugepages = auto in paged.conf to use them";
 		return false;
 	}
@@ -138,12 +159,12 @@ bool host_huge_verdict(const struct host_huge *huge, enum shm_backing backing,
 			"the kernel denies them to all; as root: echo advise > " SHMEM_ENABLED;
 		return false;
 	}
-	if (!strcmp(huge->shmem_enabled, "force") ||
-	    word_allows(is_memfd ? huge->shmem_enabled : huge->dev_shm)) {
-		*ret_advice = "nothing to set";
+	if (header->hugepages == SHM_HUGEPAGES_ALWAYS || !strcmp(huge->shmem_enabled, "force") ||
+	    word_allows(is_memfd ? huge->shmem_enabled : huge->dev_shm))
 		return true;
-	}
 	*ret_advice = is_memfd ? "as root: echo advise > " SHMEM_ENABLED
-			       : "as root: mount -o remount,huge=advise /dev/shm";
+				 ", or set hugepages = always in paged.conf"
+			       : "as root: mount -o remount,huge=advise /dev/shm, or set "
+				 "hugepages = always in paged.conf";
 	return false;
 }

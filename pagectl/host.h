@@ -21,13 +21,15 @@ bool host_file_limit(uint32_t pid, uint64_t *ret_limit);
 struct host_huge {
 	char shmem_enabled[HOST_WORD_BYTES]; /* the chosen one: always, within_size, advise ... */
 	char dev_shm[HOST_WORD_BYTES];       /* the huge= option of /dev/shm's tmpfs, or "never" */
+	uint64_t n_reserved, n_free; /* pages of 2 MiB that the administrator reserved (hugetlb) */
 };
 void host_read_huge(struct host_huge *ret_huge);
 
-/* Can the segment get huge pages? *ret_advice is what the administrator can do, or why nothing is
- * to be done. shmem_enabled rules memfds; a POSIX object lies in the tmpfs of /dev/shm, whose huge=
- * option rules it, unless shmem_enabled says deny or force, which rule both. Pure. */
-bool host_huge_verdict(const struct host_huge *huge, enum shm_backing backing,
-		       enum shm_hugepages configured, const char **ret_advice);
+/* Can the segment of that header get huge pages? *ret_advice is what the administrator can do, or
+ * why nothing is to be done. shmem_enabled rules memfds; a POSIX object lies in the tmpfs of
+ * /dev/shm, whose huge= option rules it, unless shmem_enabled says deny or force, which rule both.
+ * hugepages = always makes them of what is there, unless it says deny. Pure. */
+bool host_huge_verdict(const struct host_huge *huge, const struct shm_meta_header *header,
+		       const char **ret_advice);
 
 #endif

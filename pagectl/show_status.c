@@ -87,10 +87,17 @@ static void print_machine(const struct status *s)
 	char text[SHM_TEXT_BYTES];
 
 	line("backing", "%s; %s", status_backing(s), status_unprotected(s));
-	line("huge pages", "%s (hugepages = %s, shmem_enabled is %s, /dev/shm has huge=%s); %s",
-	     s->huge_possible ? "yes" : "no", status_hugepages(s),
+	line("huge pages",
+	     "%s (hugepages = %s, shmem_enabled is %s, /dev/shm has huge=%s, reserved %llu, free "
+	     "of them %llu); %s",
+	     status_huge_in_force(s), status_hugepages(s),
 	     s->huge.shmem_enabled[0] ? s->huge.shmem_enabled : "unknown",
-	     s->huge.dev_shm[0] ? s->huge.dev_shm : "unknown", s->huge_advice);
+	     s->huge.dev_shm[0] ? s->huge.dev_shm : "unknown",
+	     (unsigned long long)s->huge.n_reserved, (unsigned long long)s->huge.n_free,
+	     s->huge_advice);
+	if (h->huge_bytes || h->small_bytes)
+		line("  committed", "%s of huge pages and %s of small ones since the server began",
+		     human_size(h->huge_bytes).s, human_size(h->small_bytes).s);
 	human_clean_into(text, sizeof(text), h->cgroup, sizeof(h->cgroup));
 	line("cgroup", "%s", text[0] ? text : "none");
 	if (s->file_limit)
@@ -166,6 +173,11 @@ static json_t *huge_json(const struct status *s)
 	json_t *object = json_object();
 
 	json_put_string(object, "configured", status_hugepages(s));
+	json_put_string(object, "in_force", status_huge_in_force(s));
+	json_put_number(object, "huge_bytes", s->header.huge_bytes);
+	json_put_number(object, "small_bytes", s->header.small_bytes);
+	json_put_number(object, "reserved", s->huge.n_reserved);
+	json_put_number(object, "reserved_free", s->huge.n_free);
 	json_object_set_new(object, "possible", json_boolean(s->huge_possible));
 	json_put_string(object, "shmem_enabled",
 			s->huge.shmem_enabled[0] ? s->huge.shmem_enabled : NULL);

@@ -106,8 +106,7 @@ void status_read(const struct shm_view *view, struct status *ret_status)
 		if (shm_load32(&view->caches[i].state) != SHM_CACHE_FREE)
 			s.n_caches++;
 	host_read_huge(&s.huge);
-	s.huge_possible = host_huge_verdict(&s.huge, (enum shm_backing)s.header.backing,
-					    (enum shm_hugepages)s.header.hugepages, &s.huge_advice);
+	s.huge_possible = host_huge_verdict(&s.huge, &s.header, &s.huge_advice);
 	*ret_status = s;
 }
 
@@ -152,6 +151,20 @@ const char *status_hugepages(const struct status *status)
 	default:
 		return "auto";
 	}
+}
+
+/* What the kernel told of the blocks that were committed counts for more than what it may do. */
+const char *status_huge_in_force(const struct status *status)
+{
+	const struct shm_meta_header *header = &status->header;
+
+	if (header->hugetlb)
+		return "yes, reserved ones";
+	if (header->huge_bytes == 0 && header->small_bytes == 0)
+		return status->huge_possible ? "possible" : "no";
+	if (header->huge_bytes == 0)
+		return "no";
+	return header->small_bytes == 0 ? "yes" : "in part";
 }
 
 double status_bytes_per_frame(const struct status *status)

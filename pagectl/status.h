@@ -41,6 +41,8 @@ const char *status_pressure(uint32_t level);             /* "none", "low", "medi
 const char *status_backing(const struct status *status); /* "posix", "memfd" */
 const char *status_unprotected(const struct status *status); /* what the backing does not stop */
 const char *status_hugepages(const struct status *status);   /* "auto", "never", "always" */
+/* "yes", "yes, reserved ones", "in part", "possible" (the kernel does not tell), "no" */
+const char *status_huge_in_force(const struct status *status);
 double status_bytes_per_frame(const struct status *status);
 
 #endif

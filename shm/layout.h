@@ -48,7 +48,7 @@
 #define SHM_MAX_LANES 64u
 #define SHM_MAX_EDGES 65536u
 #define SHM_EDGES_STEP 4096u /* given memory at a time, 64 KiB: lower asks more often */
-#define SHM_NAME_BYTES 32u /* of a client, a cache, a zone, an instance: 31 bytes and a NUL */
+#define SHM_NAME_BYTES 32u   /* of a client, a cache, a zone, an instance: 31 bytes and a NUL */
 #define SHM_TEXT_BYTES 256u
 #define SHM_PAGE 4096u /* alignment of the parts; not the frame size */
 
@@ -136,12 +136,14 @@ struct shm_meta_header {
 	uint32_t level;                /* 784 enum pageclient_level: the higher of the next two */
 	uint32_t own_level;            /* 788 of the segment's own watermarks */
 	uint32_t machine_level;        /* 792 of the machine, the cgroup, the administrator */
-	uint32_t reserved1;            /* 796 */
+	uint32_t hugetlb;              /* 796 1: DATA is a file of hugetlb */
 	uint64_t largest_free;         /* 800 frames of the largest free block */
 	uint64_t nr_purgeable;         /* 808 unpinned entries of all tables when last looked at */
 	uint32_t wanted_frames;        /* 816 what online_frames is on its way to */
 	uint32_t configured_frames;    /* 820 the configuration's size when wanted was last its */
-	uint64_t reserved2[7];         /* 824 */
+	uint64_t huge_bytes;           /* 824 committed since the server began: of huge pages, */
+	uint64_t small_bytes;          /* 832 of small ones; neither: the kernel does not tell */
+	uint64_t reserved2[5];         /* 840 */
 };
 static_assert(sizeof(struct shm_meta_header) == 880, "layout");
 static_assert(offsetof(struct shm_meta_header, instance) == 208, "layout");
@@ -356,7 +358,7 @@ struct shm_state_header {
 	uint64_t clients_offset; /* 48 */
 	uint64_t status_offset; /* 56 of all clients' enum shm_record_status, a word each: one store
 				   commits */
-	uint64_t recoveries; /* 64 begun and not finished; 3 in a row: the segment is put aside */
+	uint64_t recoveries;  /* 64 begun and not finished; 3 in a row: the segment is put aside */
 	uint64_t edges_given; /* 72 edges that have memory, from the first on; 0: all of them */
 };
 static_assert(sizeof(struct shm_state_header) == 80, "layout");

@@ -1,10 +1,9 @@
-/* shm/segment.c - files of shared memory: made, adopted, given memory.
+/* shm/segment.c - files of shared memory: made and adopted; and a client's CTL.
  *
  * A name lives in /dev/shm, where anybody may make files: so a part is created with O_EXCL, and one
- * that exists is believed only if nobody else can have made or linked it. Every shortage is met in
- * a system call that can say so (fallocate, MADV_POPULATE_WRITE), never in a store: a store into a
- * page that a full tmpfs cannot give is a SIGBUS. The text of an error names the object, so that
- * who reads it needs no second question. */
+ * that exists is believed only if nobody else can have made or linked it. The text of an error
+ * names the object, so that who reads it needs no second question. Memory is given by
+ * segment_memory.c. */
 #include "shm/segment.h"
 
 #include "paged/bits.h"
@@ -14,34 +13,18 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/falloc.h>
+#include <linux/memfd.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <time.h>
 #include <unistd.h>
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
-#ifndef MADV_COLLAPSE
-#define MADV_COLLAPSE 25 /* Linux 6.1 */
-#endif
 
 #define SHM_DIR "/dev/shm" /* where shm_open() puts its names */
 #define PART_NAME_BYTES 96
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
-/* Left of a limited file system, of which it is a sixteenth at most, for META and STATE of clients.
- * Lower: the stock of frames keeps them out; higher: fewer frames. */
-#define FRAMES_LEAVE (UINT64_C(1) << 20)
-
-/* One huge page, and what is mapped at a time. Lower: no huge page fits. Higher: the daemon's
- * resident memory shows the block while it is populated. */
-#define COMMIT_CHUNK (UINT64_C(2) << 20)
-
 /* Names tried by segment_put_aside() within one second; more would hide what is wrong. */
 #define PUT_ASIDE_TRIES 16u
 
@@ -101,10 +84,10 @@ static int create_posix(const char *name, uint64_t bytes, int *ret_fd, char *tex
 }
 
 /* name without its leading slash shows up in /proc/PID/maps. */
-static int create_memfd(const char *name, uint64_t bytes, int *ret_fd, char *text,
-			size_t text_bytes)
+static int create_memfd(const char *name, uint64_t bytes, unsigned int flags, int *ret_fd,
+			char *text, size_t text_bytes)
 {
-	int fd = memfd_create(name + 1, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int fd = memfd_create(name + 1, MFD_CLOEXEC | MFD_ALLOW_SEALING | flags);
 	int r;
 
 	if (fd < 0) {
@@ -133,8 +116,18 @@ int segment_create(enum shm_backing backing, const char *instance, enum shm_part
 		return refuse(-EINVAL, text, text_bytes, "%s cannot have %llu bytes", name + 1,
 			      (unsigned long long)bytes);
 	if (backing == SHM_BACKING_MEMFD)
-		return create_memfd(name, bytes, ret_fd, text, text_bytes);
+		return create_memfd(name, bytes, 0, ret_fd, text, text_bytes);
 	return create_posix(name, bytes, ret_fd, text, text_bytes);
+}
+
+int segment_create_hugetlb(const char *instance, enum shm_part part, uint64_t bytes, int *ret_fd,
+			   char *text, size_t text_bytes)
+{
+	char name[PART_NAME_BYTES];
+
+	part_name(instance, part, name);
+	PAGED_CHECK(bytes % SEGMENT_HUGE_BYTES == 0);
+	return create_memfd(name, bytes, MFD_HUGETLB | MFD_HUGE_2MB, ret_fd, text, text_bytes);
 }
 
 /* --- adopting ------------------------------------------------------------------------------- */
@@ -254,166 +247,6 @@ int segment_reopen_read_only(int fd, int *ret_fd)
 	if (copy < 0)
 		return -errno;
 	*ret_fd = copy;
-	return 0;
-}
-
-/* --- giving memory -------------------------------------------------------------------------- */
-
-/* The name of the file behind fd as people know it: its path, or "memfd paged-x-data". */
-static void file_name(int fd, char *ret_name, size_t bytes)
-{
-	char link[64];
-	ssize_t n;
-
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, ret_name, bytes - 1);
-	(void)snprintf(ret_name + (n > 0 ? n : 0), bytes - (size_t)(n > 0 ? n : 0), "%s",
-		       n > 0 ? "" : "the segment");
-}
-
-/* r says that memory is short; which memory, and what to do? */
-static int refuse_shortage(int fd, uint64_t bytes, int r, char *text, size_t text_bytes)
-{
-	char name[PATH_MAX];
-	struct statfs fs;
-
-	file_name(fd, name, sizeof(name));
-	if (r != -ENOSPC && r != -ENOMEM && r != -EDQUOT)
-		return refuse(r, text, text_bytes, "%s cannot be given memory: %s", name,
-			      strerror(-r));
-	if (fstatfs(fd, &fs) == 0 && fs.f_blocks > 0 && strncmp(name, "/memfd:", 7) != 0) {
-		uint64_t unit = (uint64_t)fs.f_bsize;
-
-		return refuse(r, text, text_bytes,
-			      "no room for %llu KiB more in %s: its tmpfs has %llu MiB, %llu KiB "
-			      "free; enlarge it (mount -o remount,size=...) or free some of it",
-			      (unsigned long long)(bytes >> 10), name,
-			      (unsigned long long)(fs.f_blocks * unit >> 20),
-			      (unsigned long long)(fs.f_bavail * unit >> 10));
-	}
-	return refuse(r, text, text_bytes, "no memory for %llu KiB more in %s: %s",
-		      (unsigned long long)(bytes >> 10), name, strerror(-r));
-}
-
-int segment_check_room(int fd, uint64_t bytes, char *text, size_t text_bytes)
-{
-	struct statfs fs;
-	uint64_t unit;
-
-	if (fstatfs(fd, &fs) < 0 || fs.f_blocks == 0)
-		return 0;
-	unit = (uint64_t)fs.f_bsize;
-	if (fs.f_bavail * unit >= bytes + bits_min(fs.f_blocks * unit / 16, FRAMES_LEAVE))
-		return 0;
-	return refuse_shortage(fd, bytes, -ENOSPC, text, text_bytes);
-}
-
-static int allocate(int fd, uint64_t offset, uint64_t bytes)
-{
-	int r;
-
-	do
-		r = fallocate(fd, 0, (off_t)offset, (off_t)bytes) < 0 ? -errno : 0;
-	while (r == -EINTR);
-	return r;
-}
-
-int segment_reserve(int fd, uint64_t offset, uint64_t bytes, char *text, size_t text_bytes)
-{
-	int r;
-
-	if (bytes == 0)
-		return 0;
-	r = allocate(fd, offset, bytes);
-	if (r)
-		return refuse_shortage(fd, bytes, r, text, text_bytes);
-	return 0;
-}
-
-int segment_punch(int fd, uint64_t offset, uint64_t bytes)
-{
-	int r;
-
-	do
-		r = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)offset,
-			      (off_t)bytes) < 0
-			    ? -errno
-			    : 0;
-	while (r == -EINTR);
-	return r;
-}
-
-/* Maps `bytes` of fd at an address that is congruent to a huge page: without that the kernel gives
- * small ones. The reservation around it is *ret_base of *ret_bytes. */
-static int map_aligned(int fd, uint64_t offset, uint64_t bytes, void **ret_base, size_t *ret_bytes,
-		       void **ret_map)
-{
-	size_t whole = bytes + COMMIT_CHUNK;
-	char *base =
-		mmap(NULL, whole, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	size_t skip;
-	void *map;
-
-	if (base == MAP_FAILED)
-		return -errno;
-	skip = (size_t)((offset - (uintptr_t)base) & (COMMIT_CHUNK - 1));
-	map = mmap(base + skip, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
-		   (off_t)offset);
-	if (map == MAP_FAILED) {
-		int r = -errno;
-
-		(void)munmap(base, whole);
-		return r;
-	}
-	*ret_base = base;
-	*ret_bytes = whole;
-	*ret_map = map;
-	return 0;
-}
-
-/* Returns 0, -EINVAL where the kernel has no MADV_POPULATE_WRITE, or the shortage. */
-static int populate(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages)
-{
-	void *base = NULL, *map = NULL;
-	size_t whole = 0;
-	int r = map_aligned(fd, offset, bytes, &base, &whole, &map);
-
-	if (r)
-		return r;
-	/* Both are hints: where huge pages are off, small ones do. */
-	(void)madvise(map, bytes, MADV_HUGEPAGE);
-	do
-		r = madvise(map, bytes, MADV_POPULATE_WRITE) < 0 ? -errno : 0;
-	while (r == -EINTR);
-	if (r == 0 && hugepages == SHM_HUGEPAGES_ALWAYS)
-		(void)madvise(map, bytes, MADV_COLLAPSE);
-	(void)munmap(base, whole);
-	/* A full tmpfs answers the fault with SIGBUS, which the call turns into EFAULT. */
-	return r == -EFAULT || r == -EHWPOISON ? -ENOSPC : r;
-}
-
-static int commit_chunk(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages)
-{
-	int r = -EINVAL;
-
-	if (hugepages != SHM_HUGEPAGES_NEVER)
-		r = populate(fd, offset, bytes, hugepages);
-	return r == -EINVAL ? allocate(fd, offset, bytes) : r;
-}
-
-int segment_commit(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages,
-		   char *text, size_t text_bytes)
-{
-	for (uint64_t done = 0; done < bytes;) {
-		uint64_t n = bits_min(COMMIT_CHUNK, bytes - done);
-		int r = commit_chunk(fd, offset + done, n, hugepages);
-
-		if (r) {
-			(void)segment_punch(fd, offset, bytes);
-			return refuse_shortage(fd, bytes, r, text, text_bytes);
-		}
-		done += n;
-	}
 	return 0;
 }
 

@@ -20,6 +20,12 @@ const char *shm_part_name(enum shm_part part); /* "meta", "state", "data" */
 int segment_create(enum shm_backing backing, const char *instance, enum shm_part part,
 		   uint64_t bytes, int *ret_fd, char *text, size_t text_bytes);
 
+/* As segment_create() with MEMFD, of huge pages that the administrator has reserved (hugetlb):
+ * bytes is a multiple of SEGMENT_HUGE_BYTES. -ENOSYS, -EINVAL: the kernel has none. */
+#define SEGMENT_HUGE_BYTES (UINT64_C(2) << 20)
+int segment_create_hugetlb(const char *instance, enum shm_part part, uint64_t bytes, int *ret_fd,
+			   char *text, size_t text_bytes);
+
 /* Opens a part that an earlier daemon left. Returns 0; -ENOENT if there is none; -EPERM if somebody
  * else's file has the name (text names it, its owner and mode). */
 int segment_adopt(const char *instance, enum shm_part part, int *ret_fd, uint64_t *ret_bytes,
@@ -36,20 +42,30 @@ int segment_unlink(const char *instance, enum shm_part part);
 /* A second descriptor of the same file, opened read-only: what clients get of META. */
 int segment_reopen_read_only(int fd, int *ret_fd);
 
+/* --- segment_memory.c ------------------------------------------------------------------------ */
+
+bool segment_is_hugetlb(int fd);
+
 /* Gives memory to [offset, offset + bytes) without mapping it. Returns 0, -ENOSPC with a text that
  * names the tmpfs and its size, or -errno. What it had given before it failed is not taken back. */
 int segment_reserve(int fd, uint64_t offset, uint64_t bytes, char *text, size_t text_bytes);
 
 /* Gives memory to a part of DATA: mapped alone, MADV_HUGEPAGE and MADV_POPULATE_WRITE, unmapped; by
- * fallocate if hugepages is NEVER or the kernel has no POPULATE_WRITE (before 5.14). A shortage is
- * -ENOSPC or -ENOMEM and all that was given is taken back. Thread-safe. */
+ * fallocate if hugepages is NEVER, the file is one of hugetlb, or the kernel has no POPULATE_WRITE
+ * (before 5.14). A shortage is -ENOSPC or -ENOMEM and all that was given is taken back. Adds to
+ * *pages what it is made of, as far as the kernel tells. Thread-safe. */
+struct segment_pages {
+	uint64_t huge_bytes, small_bytes;
+};
 int segment_commit(int fd, uint64_t offset, uint64_t bytes, enum shm_hugepages hugepages,
-		   char *text, size_t text_bytes);
+		   struct segment_pages *pages, char *text, size_t text_bytes);
 /* Before frames are given memory: is there so much, and a rest for what clients need beside them?
  * 0 or -ENOSPC with a sentence. */
 int segment_check_room(int fd, uint64_t bytes, char *text, size_t text_bytes);
 /* Takes memory back: punches a hole. */
 int segment_punch(int fd, uint64_t offset, uint64_t bytes);
+
+/* --- CTL ------------------------------------------------------------------------------------- */
 
 /* The daemon's mapping of a CTL that it made earlier: -EBADF if its seals or size are not those of
  * one. fd stays the caller's. */

@@ -165,6 +165,7 @@ static void show(struct server *server)
 	shm_store(&meta->started_ns, clock_ns(CLOCK_REALTIME));
 	shm_store32(&meta->backing, (uint32_t)segments->backing);
 	shm_store32(&meta->hugepages, (uint32_t)segments->options.hugepages);
+	shm_store32(&meta->hugetlb, segments->hugetlb);
 	(void)snprintf(meta->cgroup, sizeof(meta->cgroup), "%s",
 		       headroom_cgroup(segments->options.headroom));
 	shm_store32(&meta->daemon_pid, (uint32_t)getpid());

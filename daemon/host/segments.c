@@ -1,6 +1,8 @@
 /* daemon/host/segments.c - names, locks and mappings; see segments.h. */
 #include "daemon/host/segments.h"
 
+#include "daemon/host/hugetlb.h"
+
 #include "paged/crash_point.h"
 
 #include <errno.h>
@@ -254,6 +256,8 @@ static int open_parts(struct segments *segments, enum shm_backing backing, char 
 	for (size_t i = 0; i < NR_PARTS && r == 0; i++) {
 		if (backing == SHM_BACKING_POSIX)
 			r = open_named_part(segments, parts[i], text, text_bytes);
+		else if (parts[i] == SHM_PART_DATA)
+			r = hugetlb_create_data(segments, text, text_bytes);
 		else
 			r = segment_create(backing, segments->options.instance, parts[i],
 					   part_bytes(segments, parts[i]),

@@ -57,6 +57,10 @@ struct segments {
 	struct shm_state_header *state;
 	uint64_t meta_bytes, state_bytes, data_bytes;
 	bool adopted;
+	bool hugetlb; /* DATA is of reserved huge pages */
+	/* What was committed is made of, as far as the kernel tells; the thread pool adds to them:
+	 * atomic. */
+	uint64_t huge_bytes, small_bytes;
 	bool punched;              /* memory was given back: atomic */
 	uint64_t heads_used_bytes; /* the part of META's memory that is heads */
 	struct shm_meta_header plan;
@@ -92,7 +96,7 @@ void segments_close(struct segments *segments);
 /* The three names in /dev/shm as a sentence, "" for memfd. */
 void segments_names(const struct segments *segments, char *text, size_t text_bytes);
 
-/* --- segments_layout.c: sizes and memory ---------------------------------------------------- */
+/* --- segments_layout.c ---------------------------------------------------------------------- */
 
 /* What is in use of a new segment; and what is to be, once attached. */
 uint64_t segments_bytes_at_start(const struct segments *segments);
@@ -113,6 +117,8 @@ int segments_state_is_free(const struct segments *segments);
 /* Returns r, with a text. What cannot be read now may be as good as ever: nobody may put it aside
  * or write over it. */
 int segments_unread(int r, char *text, size_t text_bytes);
+/* --- segments_memory.c ---------------------------------------------------------------------- */
+
 /* Gives new parts, mapped and all zero, their first memory and formats them. */
 int segments_format(struct segments *segments, char *text, size_t text_bytes);
 /* The same for old ones that match, mapped. Counts a start that is not known to end well. */

@@ -75,12 +75,14 @@ static void a_new_part_is_sparse_private_and_exclusive(void)
 
 static void a_memfd_is_sealed(void)
 {
+	struct segment_pages pages = {0};
 	char text[SHM_TEXT_BYTES];
 	int fd = make(SHM_BACKING_MEMFD, SHM_PART_DATA, 4 * MIB);
 
 	CU_ASSERT_EQUAL(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
 	CU_ASSERT_EQUAL(ftruncate(fd, 0), -1);
-	CU_ASSERT_EQUAL(segment_commit(fd, 0, 4 * MIB, SHM_HUGEPAGES_AUTO, text, sizeof(text)), 0);
+	CU_ASSERT_EQUAL(
+		segment_commit(fd, 0, 4 * MIB, SHM_HUGEPAGES_AUTO, &pages, text, sizeof(text)), 0);
 	CU_ASSERT_EQUAL(used_bytes(fd), 4 * MIB);
 	(void)close(fd);
 }
@@ -210,6 +212,7 @@ static void a_read_only_descriptor_cannot_write(void)
 
 static void memory_is_given_where_asked_and_taken_back(void)
 {
+	struct segment_pages pages = {0};
 	char text[SHM_TEXT_BYTES];
 	int fd = make(SHM_BACKING_MEMFD, SHM_PART_DATA, 64 * MIB);
 
@@ -217,25 +220,76 @@ static void memory_is_given_where_asked_and_taken_back(void)
 	CU_ASSERT_EQUAL(used_bytes(fd), MIB);
 	CU_ASSERT_EQUAL(segment_reserve(fd, MIB, MIB, text, sizeof(text)), 0);
 	CU_ASSERT_EQUAL(used_bytes(fd), MIB);
-	CU_ASSERT_EQUAL(
-		segment_commit(fd, 4 * MIB, 6 * MIB, SHM_HUGEPAGES_AUTO, text, sizeof(text)), 0);
+	CU_ASSERT_EQUAL(segment_commit(fd, 4 * MIB, 6 * MIB, SHM_HUGEPAGES_AUTO, &pages, text,
+				       sizeof(text)),
+			0);
 	CU_ASSERT_EQUAL(used_bytes(fd), 7 * MIB);
-	CU_ASSERT_EQUAL(
-		segment_commit(fd, 12 * MIB, 2 * MIB, SHM_HUGEPAGES_NEVER, text, sizeof(text)), 0);
+	CU_ASSERT_EQUAL(segment_commit(fd, 12 * MIB, 2 * MIB, SHM_HUGEPAGES_NEVER, &pages, text,
+				       sizeof(text)),
+			0);
 	CU_ASSERT_EQUAL(used_bytes(fd), 9 * MIB);
 	CU_ASSERT_EQUAL(segment_punch(fd, 0, 64 * MIB), 0);
 	CU_ASSERT_EQUAL(used_bytes(fd), 0);
 	(void)close(fd);
 }
 
+/* Whatever the kernel does with it: all of it is there, and what is told adds up. */
+static void pages_of_either_size_are_counted_where_the_kernel_tells(void)
+{
+	struct segment_pages small = {0}, huge = {0};
+	char text[SHM_TEXT_BYTES];
+	int fd = make(SHM_BACKING_MEMFD, SHM_PART_DATA, 16 * MIB);
+
+	CU_ASSERT_EQUAL(
+		segment_commit(fd, 0, 4 * MIB, SHM_HUGEPAGES_NEVER, &small, text, sizeof(text)), 0);
+	CU_ASSERT_EQUAL(small.huge_bytes + small.small_bytes, 0); /* never mapped */
+	CU_ASSERT_EQUAL(segment_commit(fd, 4 * MIB, 4 * MIB, SHM_HUGEPAGES_ALWAYS, &huge, text,
+				       sizeof(text)),
+			0);
+	CU_ASSERT_EQUAL(used_bytes(fd), 8 * MIB);
+	CU_ASSERT_TRUE(huge.huge_bytes + huge.small_bytes == 4 * MIB ||
+		       huge.huge_bytes + huge.small_bytes == 0);
+	CU_ASSERT_FALSE(segment_is_hugetlb(fd));
+	(void)close(fd);
+}
+
+/* Takes none where none is reserved; a shortage is an error that says so. */
+static void a_file_of_reserved_pages_has_no_others(void)
+{
+	struct segment_pages pages = {0};
+	char text[SHM_TEXT_BYTES], name[SHM_NAME_BYTES];
+	int fd = -1, r;
+
+	instance_name(name);
+	if (segment_create_hugetlb(name, SHM_PART_DATA, 1024 * MIB * 1024, &fd, text,
+				   sizeof(text)) < 0)
+		return; /* a kernel without */
+	CU_ASSERT_TRUE(segment_is_hugetlb(fd));
+	CU_ASSERT_EQUAL(fcntl(fd, F_GET_SEALS), F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL);
+	r = segment_commit(fd, 2 * MIB, 2 * MIB, SHM_HUGEPAGES_ALWAYS, &pages, text, sizeof(text));
+	CU_ASSERT_TRUE(r == 0 || r == -ENOSPC || r == -ENOMEM);
+	if (r == 0)
+		CU_ASSERT_EQUAL(pages.huge_bytes, 2 * MIB);
+	CU_ASSERT_EQUAL(segment_punch(fd, 0, 8 * MIB), 0);
+	/* Nobody has a terabyte of them. */
+	r = segment_commit(fd, 0, 1024 * MIB * 1024, SHM_HUGEPAGES_ALWAYS, &pages, text,
+			   sizeof(text));
+	CU_ASSERT_TRUE(r == -ENOSPC || r == -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(text, "vm.nr_hugepages"));
+	CU_ASSERT_EQUAL(used_bytes(fd), 0);
+	(void)close(fd);
+}
+
 static void what_lies_outside_is_refused_and_nothing_is_left(void)
 {
+	struct segment_pages pages = {0};
 	char text[SHM_TEXT_BYTES];
 	int fd = make(SHM_BACKING_MEMFD, SHM_PART_DATA, 4 * MIB);
 
 	CU_ASSERT_NOT_EQUAL(segment_reserve(fd, 4 * MIB, MIB, text, sizeof(text)), 0);
-	CU_ASSERT_NOT_EQUAL(
-		segment_commit(fd, 2 * MIB, 4 * MIB, SHM_HUGEPAGES_AUTO, text, sizeof(text)), 0);
+	CU_ASSERT_NOT_EQUAL(segment_commit(fd, 2 * MIB, 4 * MIB, SHM_HUGEPAGES_AUTO, &pages, text,
+					   sizeof(text)),
+			    0);
 	CU_ASSERT_EQUAL(used_bytes(fd), 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(text, "no memory for"));
 	(void)close(fd);
@@ -261,6 +315,9 @@ static void a_ctl_is_fresh_sealed_and_says_whose_it_is(void)
 }
 
 CU_TestInfo test_segment[] = {
+	{"pages_of_either_size_are_counted_where_the_kernel_tells",
+	 pages_of_either_size_are_counted_where_the_kernel_tells},
+	{"a_file_of_reserved_pages_has_no_others", a_file_of_reserved_pages_has_no_others},
 	{"a_new_part_is_sparse_private_and_exclusive", a_new_part_is_sparse_private_and_exclusive},
 	{"a_memfd_is_sealed", a_memfd_is_sealed},
 	{"a_part_is_adopted_with_its_size", a_part_is_adopted_with_its_size},
