@@ -6,21 +6,10 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-int bench_fail(struct bench *bench, int r, const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(bench->text, sizeof(bench->text), format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 void bench_init(struct bench *bench, const struct options *options)
 {
