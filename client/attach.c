@@ -6,6 +6,7 @@
  * pop could both take a frame, once in a million, so an attach without a registration that is known
  * to be there is refused. Nothing here waits past connect_timeout_ms. */
 #include "client/client_private.h"
+#include "client/socket.h"
 
 #include <errno.h>
 #include <linux/membarrier.h>

@@ -59,6 +59,7 @@
 
 #include "client/purge_slot.h"
 #include "paged/message.h"
+#include "paged/spin.h"
 #include "shm/view.h"
 
 /* How much longer than the daemon was told a caller waits for its answer: lower gives up while the
@@ -134,6 +135,7 @@ struct pcp {
 	bool refill_open; /* a refill of magazine refill_magazine is under way: it is barred */
 	bool drain_open;  /* a drain is under way: no other is sent meanwhile */
 	uint32_t refill_magazine;
+	struct spin watch;    /* of top, after a ring */
 	pthread_mutex_t lock; /* taken by its users if it is shared */
 	struct rpc_call refill;
 	struct rpc_call drain;
@@ -168,7 +170,8 @@ struct rpc {
 			      * atomic: looked at without it too */
 	uint64_t last_id;
 	struct rpc_call *calls;
-	uint8_t *buffer; /* MESSAGE_BYTES_MAX */
+	uint8_t *buffer;  /* MESSAGE_BYTES_MAX */
+	struct spin spin; /* of a leader on the socket; its, as buffer is */
 };
 
 struct share_entry { /* a shared frame and how often this process holds it; 0: free entry */
@@ -298,19 +301,6 @@ int attach_open(pageclient *client, const char *socket_path);
 int map_attach(pageclient *client, const int *fds);
 /* Unmaps all, but CTL in the child of a fork: it was never there, and its addresses may be used. */
 void map_detach(pageclient *client);
-
-/* socket.c: messages on a SOCK_SEQPACKET socket. */
-int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd);
-/* Never blocks. -EAGAIN: the backlog is full. */
-int socket_try_connect(const char *path, int *ret_fd);
-/* Never blocks, never raises SIGPIPE. -EAGAIN: the peer does not read. -ENOTCONN: it is gone. */
-int socket_send(int fd, const struct message *message);
-/* The same with a descriptor, which stays the caller's. */
-int socket_send_fd(int fd, const struct message *message, int passed_fd);
-/* -EAGAIN nothing there; -ENOTCONN end; -EBADMSG. *ret_n_fds descriptors, close-on-exec, in fds
- * (MESSAGE_FDS_MAX of them); with fds NULL any that come are closed. */
-int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
-		   uint32_t *ret_n_fds);
 
 /* rpc.c */
 int rpc_init(struct rpc *rpc);

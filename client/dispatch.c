@@ -11,6 +11,7 @@
  * the event socket alone when a program lets upcalls pile up: then no more come before the next
  * resume, and calls go on. After a resume, by whomever, dispatch takes the new event socket. */
 #include "client/client_private.h"
+#include "client/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,6 +5,7 @@
  * is barred (refill_open). When the connection ends it stays barred until the next one is there:
  * only then an unanswered refill can happen no more, and the capacity in META is the last word. */
 #include "client/client_private.h"
+#include "client/spin.h"
 
 #include "paged/bits.h"
 
@@ -128,8 +129,8 @@ static int pcp_refill_begin(pageclient *client, struct pcp *pcp, uint32_t magazi
 	return 0;
 }
 
-int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
-	       unsigned flags, uint64_t *ret_shrink)
+static int pcp_refill_by_request(pageclient *client, struct pcp *pcp, uint32_t magazine,
+				 size_t n_wanted, unsigned flags, uint64_t *ret_shrink)
 {
 	struct patience patience;
 	int r = 0;
@@ -156,6 +157,27 @@ int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_
 	if (r == -EAGAIN)
 		*ret_shrink = pcp->refill.reply.shrink_self;
 	return r < 0 ? error_set(r, "%s", pcp->refill.reply.text) : 0;
+}
+
+int pcp_refill(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted,
+	       unsigned flags, uint64_t *ret_shrink)
+{
+	enum spin_end end = SPIN_ASLEEP;
+	uint64_t begin = 0;
+	int r;
+
+	if (!pcp->refill_open)
+		end = spin_ring(client, pcp, magazine, n_wanted);
+	if (end == SPIN_CAME) {
+		pcp_tell_acquired();
+		return 0;
+	}
+	if (end == SPIN_VAIN)
+		begin = clock_now_ns();
+	r = pcp_refill_by_request(client, pcp, magazine, n_wanted, flags, ret_shrink);
+	if (end == SPIN_VAIN)
+		spin_lost(&pcp->watch, clock_now_ns() - begin);
+	return r;
 }
 
 int pcp_drain(pageclient *client, struct pcp *pcp, uint32_t magazine)

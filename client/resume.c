@@ -13,6 +13,7 @@
  * -ESTALE says that there is no such client: the segment was replaced, or the client was taken for
  * dead. Its frames may be somebody else's by now, so there is no way back: LOST. */
 #include "client/client_private.h"
+#include "client/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>

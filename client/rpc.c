@@ -13,6 +13,8 @@
  * the wait queue of the file that it began with, so who comes to run late would find the new
  * connection, with nothing to read, and sleep on for all its patience. */
 #include "client/client_private.h"
+#include "client/socket.h"
+#include "client/spin.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -249,6 +251,43 @@ static void rpc_deliver_locked(struct rpc *rpc, const struct message *message)
 	}
 }
 
+/* Looks for as long as the daemon looks for us. -EAGAIN: there is nothing yet. */
+static int rpc_spin(pageclient *client, struct message *ret_message)
+{
+	struct spin *spin = &client->rpc.spin;
+	uint64_t begin = clock_now_ns();
+	uint64_t now = begin;
+	int r = -EAGAIN;
+
+	while (r == -EAGAIN && now - begin < spin->window_ns && spin_is_worth(client)) {
+		r = socket_receive(client->call_fd, client->rpc.buffer, ret_message, NULL, NULL);
+		now = clock_now_ns();
+	}
+	if (r != -EAGAIN)
+		spin_won(spin, now - begin);
+	return r;
+}
+
+/* The next message, without the lock. 0; -EAGAIN: look again; -ETIMEDOUT; -errno. */
+static int rpc_receive(pageclient *client, uint64_t deadline_ns, struct message *ret_message)
+{
+	struct spin *spin = &client->rpc.spin;
+	bool is_worth = deadline_ns != 0 && spin_is_worth(client);
+	uint64_t begin;
+	int r = -EAGAIN;
+
+	if (!is_worth)
+		return socket_await(client->call_fd, client->rpc.buffer, ret_message, deadline_ns);
+	spin_follow(spin, spin_max_ns(client));
+	r = rpc_spin(client, ret_message);
+	if (r != -EAGAIN)
+		return r;
+	begin = clock_now_ns();
+	r = socket_await(client->call_fd, client->rpc.buffer, ret_message, deadline_ns);
+	spin_lost(spin, clock_now_ns() - begin);
+	return r;
+}
+
 /* Reads one message for whomever it is. Called with the lock held and nobody reading; returns so.
  * 0: look again. -ETIMEDOUT. -ENOTCONN: the connection is to be ended. */
 static int rpc_lead_locked(pageclient *client, uint64_t deadline_ns)
@@ -260,9 +299,7 @@ static int rpc_lead_locked(pageclient *client, uint64_t deadline_ns)
 
 	rpc->reading = true;
 	rpc_enter_poll_locked(rpc);
-	r = clock_poll(client->call_fd, POLLIN, deadline_ns);
-	if (r == 0)
-		r = socket_receive(client->call_fd, rpc->buffer, &message, NULL, NULL);
+	r = rpc_receive(client, deadline_ns, &message);
 	rpc_leave_poll(rpc);
 	rpc->reading = false;
 	if (r == -EAGAIN || (r < 0 && r != -ETIMEDOUT && rpc->generation != generation))

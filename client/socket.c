@@ -1,13 +1,19 @@
 /* client/socket.c - one message, one datagram of a SOCK_SEQPACKET socket.
  *
- * The sockets stay blocking as such and every call on them says MSG_DONTWAIT; waiting is
- * clock_poll()'s. Only connect() uses the socket's own timeout: a non-blocking connect to a full
- * backlog of a Unix socket fails with EAGAIN, and no poll tells when to try again. */
+ * The sockets are blocking as such and every call on them says MSG_DONTWAIT; waiting is
+ * clock_poll()'s. But for socket_await(): where there is time a recvmsg() waits for so long itself,
+ * which is one system call instead of two. Only connect() uses the socket's own timeout: a
+ * non-blocking connect to a full backlog of a Unix socket fails with EAGAIN, and no poll tells when
+ * to try again. */
+#include "client/socket.h"
+
 #include "client/client_private.h"
 
 #include "proto/codec.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
@@ -37,6 +43,18 @@ static int socket_address(const char *path, struct sockaddr_un *ret_address)
 	return 0;
 }
 
+/* Longest recvmsg() that waits; a longer wait is several. Lower: an idle wait wakes up more often.
+ * Higher: waits that end before, which cost a poll() more, are more. */
+#define SOCKET_WAIT_MS 500u
+
+/* So that socket_await() may leave the waiting to recvmsg(). */
+static int socket_set_wait(int fd)
+{
+	struct timeval timeout = {.tv_usec = SOCKET_WAIT_MS * 1000};
+
+	return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ? -errno : 0;
+}
+
 int socket_try_connect(const char *path, int *ret_fd)
 {
 	struct sockaddr_un address;
@@ -48,8 +66,12 @@ int socket_try_connect(const char *path, int *ret_fd)
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0) {
+	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    fcntl(fd, F_SETFL, 0) < 0)
 		r = -errno;
+	if (r == 0)
+		r = socket_set_wait(fd);
+	if (r < 0) {
 		(void)close(fd);
 		return r;
 	}
@@ -73,6 +95,8 @@ int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 		if (r == 0 && connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 			r = -errno;
 	} while (r == -EINTR && clock_now_ns() < deadline_ns);
+	if (r == 0)
+		r = socket_set_wait(fd);
 	if (r < 0) {
 		(void)close(fd);
 		return r == -EAGAIN || r == -EINTR ? -ETIMEDOUT : r;
@@ -144,8 +168,8 @@ static uint32_t socket_take_fds(struct msghdr *header, int *fds)
 	return n;
 }
 
-int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
-		   uint32_t *ret_n_fds)
+static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+			       uint32_t *ret_n_fds, int flags)
 {
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
 	struct iovec part = {.iov_base = buffer, .iov_len = MESSAGE_BYTES_MAX};
@@ -160,7 +184,7 @@ int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fd
 
 	/* ECONNRESET is said once: what the daemon had said before it closed comes after it. */
 	do {
-		n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+		n = recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC);
 	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
 	if (n < 0)
 		return errno == EAGAIN ? -EAGAIN : -ENOTCONN;
@@ -176,4 +200,20 @@ int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fd
 	if (ret_n_fds)
 		*ret_n_fds = n_fds;
 	return 0;
+}
+
+int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+		   uint32_t *ret_n_fds)
+{
+	return socket_receive_with(fd, buffer, ret_message, fds, ret_n_fds, MSG_DONTWAIT);
+}
+
+int socket_await(int fd, uint8_t *buffer, struct message *ret_message, uint64_t deadline_ns)
+{
+	bool waits = clock_now_ns() + SOCKET_WAIT_MS * UINT64_C(1000000) <= deadline_ns;
+	int r = waits ? 0 : clock_poll(fd, POLLIN, deadline_ns);
+
+	if (r < 0)
+		return r;
+	return socket_receive_with(fd, buffer, ret_message, NULL, NULL, waits ? 0 : MSG_DONTWAIT);
 }

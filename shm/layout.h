@@ -142,11 +142,17 @@ struct shm_meta_header {
 	uint32_t wanted_frames;        /* 816 what online_frames is on its way to */
 	uint32_t configured_frames;    /* 820 the configuration's size when wanted was last its */
 	uint64_t huge_bytes;           /* 824 committed since the server began: of huge pages, */
-	uint64_t small_bytes;          /* 832 of small ones; neither: the kernel does not tell */
-	uint64_t reserved2[5];         /* 840 */
+	uint32_t awake; /* 832 while the server looks at doorbells: 1 + the processor that it is on;
+			 * else 0. A line that is seldom written else: who waits looks at it all the
+			 * time */
+	uint32_t busy_poll_us; /* 836 how long the server spins at most; 0: it never does, or
+				* knows no doorbells */
+	uint64_t small_bytes; /* 840 of small pages; 0 and huge_bytes 0: the kernel does not tell */
+	uint64_t reserved2[4]; /* 848 */
 };
 static_assert(sizeof(struct shm_meta_header) == 880, "layout");
 static_assert(offsetof(struct shm_meta_header, instance) == 208, "layout");
+static_assert(offsetof(struct shm_meta_header, awake) == 832, "layout");
 
 #define SHM_NODE_NONE UINT32_MAX
 
@@ -391,6 +397,13 @@ struct shm_ctl_header {
 #define SHM_BOTTOM_STRIDE 64u /* one cache line each: the owner writes it at every pop and push */
 
 #define SHM_CTL_THREADS_OFFSET SHM_PAGE /* the header has the first page */
+
+/* Doorbells: a client that wants a magazine filled writes what it wants into the word of its
+ * thread, then sets the thread's bit in the bell, one word for the client in the header's page. The
+ * server takes all bits at once, by an exchange. All of it is a hint. */
+#define SHM_CTL_BELL_OFFSET 64u /* a line of its own: the server looks at it all the time */
+#define SHM_CTL_RING_LINE 63u   /* of the bottoms: the word of the thread */
+#define SHM_RING_WANT_BITS 32u  /* magazine << 32 | frames or blocks that it should have then */
 #define SHM_CTL_BOTTOMS_BYTES 4096u
 #define SHM_CTL_SMALL_SLOTS_BYTES 20480u /* orders 1 to 9, one after the other */
 #define SHM_CTL_COLD_SLOTS_BYTES (SHM_COLD_SLOTS * 4u)
@@ -473,6 +486,15 @@ static inline uint64_t shm_ctl_bottom_offset(uint32_t thread, uint32_t magazine)
 	return SHM_CTL_THREADS_OFFSET + (uint64_t)thread * SHM_CTL_THREAD_BYTES +
 	       magazine * SHM_BOTTOM_STRIDE;
 }
+static inline uint64_t shm_ctl_ring_offset(uint32_t thread)
+{
+	return shm_ctl_bottom_offset(thread, SHM_CTL_RING_LINE);
+}
 uint64_t shm_ctl_slots_offset(uint32_t thread, uint32_t magazine);
+
+static_assert(sizeof(struct shm_ctl_header) <= SHM_CTL_BELL_OFFSET, "layout");
+static_assert(MAGAZINE_COUNT <= SHM_CTL_RING_LINE &&
+		      (SHM_CTL_RING_LINE + 1) * SHM_BOTTOM_STRIDE <= SHM_CTL_BOTTOMS_BYTES,
+	      "layout");
 
 #endif

@@ -3,11 +3,20 @@
  * A grant writes slots below top, where the owner does not look, and then, in one journal, the
  * words and top: the store of top publishes the frames. Crash points: in the splits (the walk finds
  * heads), after the slots (nobody sees them), in the journal (redone). Sizes are pcp.c's; taking
- * back is steal.c's. */
+ * back is steal.c's.
+ *
+ * A grant at a doorbell's ring meets an owner that pops and pushes meanwhile. It does not disturb
+ * it: the owner looks at no slot below the top that it saw, and what it has pushed since bottom was
+ * read is no more than high, so the ring, which has room for a claim and a grant at once, never
+ * closes. Only its size must not change under an owner that does not wait. */
 #include "daemon/core/magazine.h"
 
 #include "daemon/core/pcp.h"
 #include "paged/bits.h"
+
+/* What an owner that waits gets before the rest of its bulk. Lower: it comes to an empty magazine
+ * again while that is under way. Higher: it waits longer for the first frame. */
+#define RING_FIRST 64u
 
 int magazine_find(const struct pool *pool, client_id client, uint32_t thread, uint32_t number,
 		  struct magazine *ret_magazine)
@@ -136,20 +145,32 @@ void magazine_set_high(struct pool *pool, const struct magazine *magazine)
 		  pcp_high(magazine->head, thread_limit(pool, magazine->order)));
 }
 
+/* What high would be if the ring had room for it. */
+static uint64_t high_wanted(const struct pool *pool, const struct magazine *magazine)
+{
+	const struct shm_head *head = magazine->head;
+	uint64_t bulk = (uint64_t)head->batch << head->scale;
+
+	return bits_min(bits_max((uint64_t)head->high_base << head->scale, head->streak + bulk),
+			thread_limit(pool, magazine->order));
+}
+
+static uint32_t capacity_wanted(const struct pool *pool, const struct magazine *magazine)
+{
+	const struct shm_head *head = magazine->head;
+
+	return pcp_capacity(head->capacity, magazine_slots_max(magazine->number),
+			    (uint64_t)head->batch << head->scale, high_wanted(pool, magazine));
+}
+
 /* The refill found the magazine empty, so demand is there: the ring may grow (nobody looks at it:
  * the owner waits in the refill with bottom == top), and high with it. */
 static void follow_demand(struct pool *pool, struct magazine *magazine, bool empty)
 {
 	struct shm_head *head = magazine->head;
-	uint64_t limit = thread_limit(pool, magazine->order);
-	uint64_t bulk = (uint64_t)head->batch << head->scale;
-	uint64_t wanted = bits_min(
-		bits_max((uint64_t)head->high_base << head->scale, head->streak + bulk), limit);
 
 	if (empty) {
-		shm_store32(&head->capacity,
-			    pcp_capacity(head->capacity, magazine_slots_max(magazine->number), bulk,
-					 wanted));
+		shm_store32(&head->capacity, capacity_wanted(pool, magazine));
 		magazine->mask = head->capacity - 1;
 	}
 	magazine_set_high(pool, magazine);
@@ -168,12 +189,52 @@ int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread
 	return quota_room(pool, client) >> magazine.order == 0 ? POOL_OVER_QUOTA : 0;
 }
 
+/* How many a refill of the magazine brings it to. While the zone is short nobody gets more than a
+ * batch ahead of need. */
+static uint64_t refill_target(const struct pool *pool, const struct magazine *magazine,
+			      uint32_t want)
+{
+	const struct shm_head *head = magazine->head;
+	uint64_t target = pool_nr_free(pool) < pool_watermark_high(pool)
+				  ? head->batch
+				  : (uint64_t)head->batch << head->scale;
+
+	return bits_min(bits_max(target, want), magazine_n_max(head->capacity));
+}
+
+/* Up to n more; returns how many. */
+static uint32_t fill(struct pool *pool, const struct magazine *magazine, uint64_t n)
+{
+	uint64_t room = quota_room(pool, magazine->client) >> magazine->order;
+	uint32_t got = collect(pool, magazine, (uint32_t)bits_min(n, room));
+
+	if (magazine->order == PAGEBLOCK_ORDER)
+		pool_add(pool, got ? COUNTER_pgalloc_order9 : COUNTER_pgalloc_order9_fail,
+			 bits_max(got, 1));
+	if (got > 0) {
+		grant(pool, magazine, got);
+		magazine->head->streak += got;
+	}
+	return got;
+}
+
+/* It was filled: the next time there is more, and more may be put back. */
+static void refilled(struct pool *pool, const struct magazine *magazine, enum counter counter)
+{
+	struct shm_head *head = magazine->head;
+
+	if (head->scale < PCP_SCALE_MAX)
+		head->scale++;
+	magazine_set_high(pool, magazine);
+	pool_add(pool, counter, 1);
+}
+
 int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t number,
 		uint32_t want, uint64_t *ret_count)
 {
 	struct magazine magazine;
 	struct shm_head *head;
-	uint64_t bottom, count, target, room;
+	uint64_t bottom, count, target;
 	uint32_t n;
 	int r = magazine_find(pool, client, thread, number, &magazine);
 
@@ -187,37 +248,119 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	}
 	count = magazine_count(bottom, head->top);
 	follow_demand(pool, &magazine, bottom == head->top);
-	/* While the zone is short nobody gets more than a batch ahead of need. */
-	target = pool_nr_free(pool) < pool_watermark_high(pool)
-			 ? head->batch
-			 : (uint64_t)head->batch << head->scale;
-	target = bits_max(target, want);
-	target = bits_min(target, magazine_n_max(head->capacity));
+	target = refill_target(pool, &magazine, want);
 	if (count >= target) {
 		*ret_count = count;
 		return 0;
 	}
-	room = quota_room(pool, client) >> magazine.order;
-	n = collect(pool, &magazine, (uint32_t)bits_min(target - count, room));
-	if (magazine.order == PAGEBLOCK_ORDER)
-		pool_add(pool, n ? COUNTER_pgalloc_order9 : COUNTER_pgalloc_order9_fail,
-			 bits_max(n, 1));
-	if (n > 0) {
-		grant(pool, &magazine, n);
-		head->streak += n;
-		if (head->scale < PCP_SCALE_MAX)
-			head->scale++;
-		magazine_set_high(pool, &magazine);
-		pool_add(pool, COUNTER_pcp_refill, 1);
-	} else if (count == 0) {
-		if (room == 0)
-			return POOL_OVER_QUOTA;
-		return pool_shortage(pool, client, magazine.order);
-	}
+	n = fill(pool, &magazine, target - count);
+	if (n > 0)
+		refilled(pool, &magazine, COUNTER_pcp_refill);
+	else if (count == 0)
+		return quota_room(pool, client) >> magazine.order == 0
+			       ? POOL_OVER_QUOTA
+			       : pool_shortage(pool, client, magazine.order);
 	head->idle = 0;
 	shm_store(&head->bottom_seen, bottom);
 	*ret_count = count + n;
 	return 0;
+}
+
+/* --- doorbells -----------------------------------------------------------------------------------
+ */
+
+static uint64_t *bell_of(const struct pool *pool, client_id client)
+{
+	char *ctl = pool->client[client].ctl;
+
+	return ctl ? (uint64_t *)(void *)(ctl + SHM_CTL_BELL_OFFSET) : NULL;
+}
+
+bool pool_is_rung(const struct pool *pool, client_id client)
+{
+	const uint64_t *bell = bell_of(pool, client);
+
+	/* relaxed; a hint, and the exchange below has the order */
+	return bell && __atomic_load_n(bell, __ATOMIC_RELAXED) != 0;
+}
+
+uint64_t pool_take_rings(struct pool *pool, client_id client)
+{
+	uint64_t *bell = bell_of(pool, client);
+	uint64_t threads = pool->client[client].threads;
+
+	/* acquire; pairs with the release in the client's pcp_ring(): what it wants is there */
+	return bell ? __atomic_exchange_n(bell, 0, __ATOMIC_ACQUIRE) & threads : 0;
+}
+
+/* Fills a magazine whose owner may be popping from it at this moment, or wait for it: what it waits
+ * for comes first. The ring keeps its size, for nobody knows where its owner looks. */
+static uint32_t fill_ahead(struct pool *pool, const struct magazine *magazine, uint64_t count,
+			   uint64_t want)
+{
+	uint64_t target = refill_target(pool, magazine, (uint32_t)want);
+	uint64_t first = bits_min(target, bits_max(want, RING_FIRST));
+	uint32_t n = 0;
+
+	if (count >= bits_max(target / 2, want))
+		return 0;
+	if (count == 0)
+		n = fill(pool, magazine, first);
+	if (count + n < target && (n > 0 || count > 0))
+		n += fill(pool, magazine, target - count - n);
+	return n;
+}
+
+bool pool_is_low(const struct pool *pool, const struct pool_place *place)
+{
+	struct magazine magazine;
+	uint64_t bottom;
+
+	if (magazine_find(pool, place->client, place->thread, place->magazine, &magazine) ||
+	    pool_nr_free(pool) < pool_watermark_high(pool))
+		return false;
+	bottom = shm_load(magazine.bottom);
+	/* What was stolen is not given back: only who takes gets more. */
+	return bottom != magazine.head->bottom_seen &&
+	       magazine_count(bottom, magazine.head->top) < refill_target(pool, &magazine, 0) / 2;
+}
+
+uint32_t pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want)
+{
+	struct magazine magazine;
+	uint64_t bottom, count;
+	uint32_t n;
+
+	if (magazine_find(pool, place->client, place->thread, place->magazine, &magazine))
+		return 0;
+	bottom = shm_load(magazine.bottom);
+	if (!magazine_bottom_is_sane(&magazine, bottom, magazine.head->top)) {
+		pool_note_hostile(pool, place->client);
+		return 0;
+	}
+	count = magazine_count(bottom, magazine.head->top);
+	shm_store(&magazine.head->bottom_seen, bottom);
+	/* A ring that is to grow waits for its owner's PcpRefill. */
+	if (count == 0 && capacity_wanted(pool, &magazine) > magazine.head->capacity)
+		return 0;
+	magazine_set_high(pool, &magazine);
+	n = fill_ahead(pool, &magazine, count, want);
+	if (n > 0) {
+		refilled(pool, &magazine, COUNTER_pcp_prefetch);
+		magazine.head->idle = 0;
+	}
+	return n;
+}
+
+uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
+			  struct pool_place *ret_place)
+{
+	const uint64_t *word =
+		(const uint64_t *)(void *)(pool->client[client].ctl + shm_ctl_ring_offset(thread));
+	uint64_t ring = shm_load(word); /* copied once, then checked (I10) */
+
+	*ret_place = (struct pool_place){client, thread, (uint32_t)(ring >> SHM_RING_WANT_BITS)};
+	return pool_refill_ahead(pool, ret_place, (uint32_t)ring);
 }
 
 /* --- the tick ------------------------------------------------------------------------------------

@@ -229,6 +229,29 @@ int pool_pcp_create(struct pool *pool, client_id client, uint32_t thread);
 int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,
 		uint32_t want, uint64_t *ret_count);
 
+/* Refills without a request. What a PcpRefill would grant, but nothing to a magazine that holds
+ * half of that already, nor to an empty one whose ring has to grow. Quota, watermarks and fairness
+ * are a PcpRefill's. Returns the number of blocks granted; none for what is no magazine. Low is one
+ * that holds less than half, because its owner took from it since we looked last, while no zone is
+ * short. */
+struct pool_place {
+	client_id client;
+	uint32_t thread;
+	uint32_t magazine;
+};
+bool pool_is_low(const struct pool *pool, const struct pool_place *place);
+uint32_t pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want);
+
+/* Doorbells: a client's word that a magazine is empty, and a hint. Has one of its threads rung? One
+ * load. */
+bool pool_is_rung(const struct pool *pool, client_id client);
+/* The threads that have (bit t), and whose bell is silent from now on. */
+uint64_t pool_take_rings(struct pool *pool, client_id client);
+/* Refills what the word of the thread names, and says what that is. The thread must have magazines.
+ */
+uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
+			  struct pool_place *ret_place);
+
 /* The owner found it full. Raises high if demand allows it; *ret_steal says that instead the daemon
  * should take frames: claim, barrier, settle. *ret_count: frames in it. */
 int pool_drain_request(struct pool *pool, client_id client, uint32_t thread, uint32_t magazine,

@@ -77,6 +77,7 @@ struct server {
 	struct psi_socket *psi_socket; /* the same, and where there is none */
 	struct session *session;
 	struct pool *pool;
+	uint64_t looked_ns;    /* the last look at magazines */
 	uint64_t born_ns;      /* CLOCK_MONOTONIC: when the lock was ours */
 	uint64_t epoch;        /* ours: nobody else's while we live */
 	uint64_t limits_bytes; /* the size that the session's limits are made for */

@@ -31,6 +31,7 @@ void client_end(struct session *session, client_id client)
 		return;
 	if (conn != CONN_NONE)
 		handshake_end(session, conn);
+	bell_forget(session, client);
 	reclaim_forget_client(session, client);
 	shrinker_unregister_all(session->pool, client);
 	pool_client_kill(session->pool, client);

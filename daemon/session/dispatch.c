@@ -344,6 +344,7 @@ static void dispatch_client(const struct request *req)
 	};
 
 	req->session->client[req->client].last_ns = req->session->real_ns;
+	bell_heard(req->session, req->client);
 	if (handlers[req->message->kind])
 		handlers[req->message->kind](req);
 	else

@@ -67,10 +67,13 @@ static int attempt(struct session *session, const struct parked *request)
 	if (r)
 		return r;
 	reply = session_reply(session, request->conn, request->id);
-	if (request->is_alloc)
+	if (request->is_alloc) {
 		reply->result = result;
-	else
-		reply->count = result;
+		return 0;
+	}
+	reply->count = result;
+	bell_watch(session,
+		   &(struct pool_place){request->client, refill->thread, refill->magazine});
 	return 0;
 }
 

@@ -282,6 +282,7 @@ static void tick(struct session *session)
 	if (session->now_ns < session->next_tick_ns)
 		return;
 	pool_tick(session->pool);
+	bell_tick(session);
 	stall_tick(session);
 	session->next_tick_ns = session->now_ns + TICK_NS;
 }
@@ -379,6 +380,9 @@ static void take_event(struct session *session, const struct session_event *even
 		break;
 	case EVENT_TICK:
 		tick(session);
+		break;
+	case EVENT_RUNG:
+		bell_rung(session);
 		break;
 	case EVENT_LIMITS:
 		set_limits(session, event->limits);

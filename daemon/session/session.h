@@ -65,6 +65,7 @@ struct session;
 	X(BARRIER, "barrier")       /* status: 0 or -errno of membarrier() */                      \
 	X(TICK, "tick")             /* the timer of ACTION_TIMER, or just time */                  \
 	X(AGAIN, "again")                                                                          \
+	X(RUNG, "rung")         /* after session_is_rung() */                                      \
 	X(LIMITS, "limits")     /* limits: the configuration was read again */                     \
 	X(PRESSURE, "pressure") /* level: how short of memory the machine is, if that changed */
 enum session_event_kind {
@@ -223,6 +224,13 @@ void session_init(struct session *session, struct pool *pool, const struct sessi
  * CLOSE or a counter. */
 void session_step(struct session *session, const struct session_event *event,
 		  struct session_actions *actions);
+
+/* Has a client that was heard from in the last second rung its doorbell? Is a magazine that was
+ * filled in the last second half empty? If so, RUNG refills without a request. For a shell that
+ * looks while it is awake, between two steps: at bells all the time (a line that nobody writes), at
+ * magazines now and then, for a look takes the line from its owner's processor. */
+bool session_is_rung(const struct session *session);
+bool session_is_low(const struct session *session);
 
 /* Bytes of a struct session, for callers that allocate it; its fields are in session_private.h. */
 size_t session_bytes(void);

@@ -4,6 +4,7 @@
  * handshake.c  connections come and go: Hello and Resume
  * client.c     clients come back and end
  * dispatch.c   a client's requests, judged and handed to the core
+ * bell.c       refills that nobody sends a request for
  * park.c       requests that wait for frames, first come first served
  * reclaim.c    the ladder: background, direct and administrator's runs
  * shrink.c     one rung of it: upcalls to shrinkers and their answers
@@ -201,6 +202,30 @@ struct session_client {
 	uint32_t level;            /* that it was told last */
 };
 
+/* Whose doorbells are looked at. Lower: with more clients at work some are left to their requests.
+ * Higher: a look takes longer than waking up would. */
+#define BELL_CLIENTS 64u
+struct bell_client {
+	client_id client;
+	uint32_t n_vain;   /* rings since the last tick that brought it nothing */
+	uint64_t heard_ns; /* CLOCK_MONOTONIC: its last request or answered ring */
+	uint64_t rings;    /* bit t: of thread t, taken and not answered yet */
+};
+/* Magazines that may soon be low. Lower: of many busy threads some come to an empty magazine.
+ * Higher: a look takes longer. */
+#define BELL_WATCHED 64u
+struct bell {
+	uint32_t n;
+	uint32_t next; /* where the next round begins */
+	struct bell_client heard[BELL_CLIENTS];
+	uint32_t n_watched;
+	uint32_t next_watched;
+	struct bell_watched {
+		struct pool_place place;
+		uint64_t filled_ns; /* CLOCK_MONOTONIC */
+	} watched[BELL_WATCHED];
+};
+
 struct compact_state {
 	bool active;
 	uint64_t next_ns; /* not before then */
@@ -242,6 +267,8 @@ struct session {
 	struct why why;
 	uint32_t parked_first, parked_last, parked_free;
 	uint64_t demand; /* frames that those parked for want of frames wait for */
+	struct bell bell;
+	uint8_t bell_place[SHM_MAX_CLIENTS + 1]; /* in bell.heard: its index + 1; 0: it is not */
 	bool dying[SHM_MAX_CLIENTS + 1];
 	char unit[SHM_MAX_CLIENTS + 1][SESSION_UNIT_BYTES]; /* the service that the client is of */
 	struct session_client client[SHM_MAX_CLIENTS + 1];
@@ -289,6 +316,18 @@ void handshake_end(struct session *session, uint32_t conn);
 void client_end(struct session *session, client_id client);
 void client_end_hostile(struct session *session);
 void client_sweep(struct session *session);
+
+/* --- bell.c -------------------------------------------------------------------------------------
+ */
+
+/* A request of an attached client came: its bell is worth a look for a second. */
+void bell_heard(struct session *session, client_id client);
+void bell_forget(struct session *session, client_id client);
+/* A magazine was filled: its owner may go on as it began. */
+void bell_watch(struct session *session, const struct pool_place *place);
+void bell_tick(struct session *session);
+/* Answers a few rings. */
+void bell_rung(struct session *session);
 
 /* --- limits.c -----------------------------------------------------------------------------------
  */

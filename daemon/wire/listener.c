@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define ACCEPTS_PER_WAKE 16u /* as STREAM_READS_PER_WAKE */
+#define ACCEPTS_PER_WAKE 16u /* lower: a wake for each; higher: the others wait */
 #define PAUSE_MS 100u        /* lower spins, higher lets people wait who could be served */
 
 static void listener_on_poll(uv_poll_t *poll, int status, int events);

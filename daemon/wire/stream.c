@@ -78,8 +78,8 @@ static void stream_tell(struct stream *stream, const struct msghdr *packet, size
 		stream->ops->message(stream, &message, fd);
 }
 
-/* Reads one packet and tells the owner. Returns false if there is none, or no stream any more. */
-static bool stream_read(struct stream *stream)
+/* Reads one packet, if there is one, and tells the owner. */
+static void stream_read(struct stream *stream)
 {
 	union {
 		struct cmsghdr header;
@@ -96,13 +96,11 @@ static bool stream_read(struct stream *stream)
 	int fd;
 
 	n = recvmsg(stream->fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return false;
-	if (n < 0 && errno == EINTR)
-		return true;
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+		return;
 	if (n < 0 && errno == ECONNRESET && !stream->was_reset) {
 		stream->was_reset = true;
-		return true;
+		return;
 	}
 	fd = n < 0 ? -1 : packet_fd(&packet);
 	if (n > 0)
@@ -111,7 +109,6 @@ static bool stream_read(struct stream *stream)
 		stream->ops->ended(stream);
 	if (fd >= 0)
 		close(fd);
-	return n > 0;
 }
 
 static bool stream_is_reading(const struct stream *stream)
@@ -145,12 +142,10 @@ static void stream_on_poll(uv_poll_t *poll, int status, int events)
 		stream->ops->ended(stream);
 		return;
 	}
-	if (events & UV_READABLE) {
-		for (uint32_t i = 0; i < STREAM_READS_PER_WAKE && stream_is_reading(stream); i++) {
-			if (!stream_read(stream))
-				break;
-		}
-	}
+	/* One packet. Most have one, and a second read would be a system call to learn that; where
+	 * there are more the loop comes again, after the others had their turn. */
+	if ((events & UV_READABLE) && stream_is_reading(stream))
+		stream_read(stream);
 	stream_watch(stream);
 }
 

@@ -22,10 +22,6 @@
 
 #include <uv.h>
 
-/* Messages read from one socket before the others have their turn. Lower: a wake of the loop for
- * fewer messages. Higher: who floods us starves the others. */
-#define STREAM_READS_PER_WAKE 16u
-
 struct stream;
 struct stream_ops {
 	/* fd: the descriptor that a Resume carries, ours and closed after the call; -1: none. */

@@ -1,8 +1,4 @@
-/* daemon/wire/wire.c - birth and death of the wire, events out, busy polling.
- *
- * Busy polling. Sleeping and waking cost far more than a request, so after a message an idle
- * handle, which keeps libuv from blocking, stays active for busy_poll_us: a client that sends again
- * at once finds us awake. It is a bounded spin, bought only where messages come. */
+/* daemon/wire/wire.c - birth and death of the wire, events out. */
 #include "daemon/wire/wire.h"
 
 #include "daemon/wire/wire_private.h"
@@ -11,9 +7,9 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define OWN_HANDLES 4u /* listen_poll, accept_timer, drain_timer, busy_idle */
+#define OWN_HANDLES 4u /* listen_poll, accept_timer, drain_timer, busy.idle */
 
-static uint64_t clock_ns(clockid_t clock)
+uint64_t wire_clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
@@ -21,29 +17,12 @@ static uint64_t clock_ns(clockid_t clock)
 	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
 }
 
-static void wire_on_idle(uv_idle_t *idle)
-{
-	struct wire *wire = idle->data;
-
-	if (clock_ns(CLOCK_MONOTONIC) >= wire->busy_until_ns)
-		(void)uv_idle_stop(idle);
-}
-
-/* A message came: do not sleep for a while. */
-static void wire_stay_awake(struct wire *wire, uint64_t now_ns)
-{
-	if (wire->options.busy_poll_us == 0 || wire->is_closing)
-		return;
-	wire->busy_until_ns = now_ns + wire->options.busy_poll_us * UINT64_C(1000);
-	(void)uv_idle_start(&wire->busy_idle, wire_on_idle); /* nothing if it is active */
-}
-
 void wire_emit(struct wire *wire, struct session_event *event)
 {
-	event->now_ns = clock_ns(CLOCK_MONOTONIC);
-	event->real_ns = clock_ns(CLOCK_REALTIME);
+	event->now_ns = wire_clock_ns(CLOCK_MONOTONIC);
+	event->real_ns = wire_clock_ns(CLOCK_REALTIME);
 	if (event->kind == EVENT_MESSAGE || event->kind == EVENT_UPCALL_DONE)
-		wire_stay_awake(wire, event->now_ns);
+		busy_stay_awake(wire, event->now_ns);
 	wire->options.on_event(wire->options.arg, event);
 }
 
@@ -74,10 +53,9 @@ int wire_open(uv_loop_t *loop, const struct wire_options *options, struct wire *
 	}
 	(void)uv_timer_init(loop, &wire->accept_timer); /* these three cannot fail */
 	(void)uv_timer_init(loop, &wire->drain_timer);
-	(void)uv_idle_init(loop, &wire->busy_idle);
+	busy_open(wire);
 	wire->accept_timer.data = wire;
 	wire->drain_timer.data = wire;
-	wire->busy_idle.data = wire;
 	wire->n_open = OWN_HANDLES;
 	*ret_wire = wire;
 	return 0;
@@ -98,5 +76,5 @@ void wire_close(struct wire *wire)
 	listener_close(wire);
 	uv_close((uv_handle_t *)&wire->accept_timer, wire_on_closed);
 	uv_close((uv_handle_t *)&wire->drain_timer, wire_on_closed);
-	uv_close((uv_handle_t *)&wire->busy_idle, wire_on_closed);
+	uv_close((uv_handle_t *)&wire->busy.idle, wire_on_closed);
 }

@@ -9,8 +9,8 @@
  *
  * Bounds: at most SESSION_MAX_CONNECTIONS call sockets (more are accepted and closed at once, so
  * that the backlog does not spin); at most queue_bytes queued for a peer that does not read: then
- * its connection ends (CLOSED; for an event socket EVENTS_CLOSED). At most 16 messages are read per
- * socket and wake, so that nobody starves the others. EMFILE pauses accepting for 100 ms. */
+ * its connection ends (CLOSED; for an event socket EVENTS_CLOSED). One message is read per socket
+ * and wake, so that nobody starves the others. EMFILE pauses accepting for 100 ms. */
 #ifndef DAEMON_WIRE_WIRE_H
 #define DAEMON_WIRE_WIRE_H
 #include "daemon/session/session.h"
@@ -22,8 +22,14 @@ struct wire;
 struct wire_options {
 	int listen_fd;         /* SOCK_SEQPACKET, listening, non-blocking; taken over */
 	uint32_t queue_bytes;  /* per connection; 0: 256 KiB */
-	uint32_t busy_poll_us; /* after a message the loop does not sleep for so long; 0: never
-				  spins */
+	uint32_t busy_poll_us; /* after a message the loop does not sleep for so long at most; 0:
+				  never spins */
+	/* While it spins; NULL: there is nothing to look at beside sockets. true: something was
+	 * there and was dealt with, which counts as a message does. It comes between two events. */
+	bool (*on_look)(void *arg, uint64_t now_ns);
+	/* It spins from now on, and looks once more after it said that it does not. NULL allowed.
+	 */
+	void (*on_awake)(void *arg, bool is_awake);
 	void (*on_event)(void *arg,
 			 const struct session_event *event); /* now_ns, real_ns are set by wire */
 	void *arg;

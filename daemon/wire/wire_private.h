@@ -3,7 +3,8 @@
  *   listener.c   accept(), and a pause when descriptors run out
  *   conn.c       call sockets by number, those that drain without one
  *   client.c     event socket and pidfd of a client
- *   wire.c       birth and death of it all, events out, busy polling
+ *   wire.c       birth and death of it all, events out
+ *   busy.c       busy polling
  *   stream.c     what call and event sockets have in common; outbox.c, peer.c below it
  *
  * Ownership. struct wire owns conns and clients; each is one allocation that embeds its libuv
@@ -14,6 +15,7 @@
 #define DAEMON_WIRE_WIRE_PRIVATE_H
 #include "daemon/wire/stream.h"
 #include "daemon/wire/wire.h"
+#include "paged/spin.h"
 
 /* Connections that were ended and still have something to send. More are cut off at once: higher
  * lets peers that do not read hold more descriptors, for a second each. */
@@ -47,14 +49,22 @@ struct wire_client {
 	bool is_closed;     /* wire_client_close() was called: freed with the last handle */
 };
 
+struct busy {
+	uv_idle_t idle; /* active while we spin: it keeps libuv from blocking */
+	struct spin spin;
+	bool is_fresh;    /* a message came since the last look */
+	uint64_t from_ns; /* of the spin, or of the sleep after it */
+	uint64_t looked_ns;
+	long n_preempted; /* as the kernel counted last */
+};
+
 struct wire {
 	uv_loop_t *loop;
 	struct wire_options options;
 	uv_poll_t listen_poll;
 	uv_timer_t accept_timer;
 	uv_timer_t drain_timer;
-	uv_idle_t busy_idle;
-	uint64_t busy_until_ns;
+	struct busy busy;
 	uint32_t n_open; /* own handles, conns and clients whose memory is in use */
 	bool is_closing;
 	uint32_t n_free;
@@ -70,6 +80,11 @@ struct wire {
 void wire_emit(struct wire *wire, struct session_event *event);
 /* wire.c: one of n_open is gone. */
 void wire_unref(struct wire *wire);
+
+/* busy.c: a message came at now_ns: do not sleep for a while. */
+void busy_stay_awake(struct wire *wire, uint64_t now_ns);
+void busy_open(struct wire *wire);
+uint64_t wire_clock_ns(clockid_t clock);
 
 /* listener.c */
 int listener_open(struct wire *wire);

@@ -6,7 +6,8 @@
 #include <CUnit/CUnit.h>
 #include <signal.h>
 
-static const char config[] = "[segment]\nsize = 512M\n[pcp]\nbatch = 16\n";
+/* No refills ahead of need: every so many allocations are slow calls. */
+static const char config[] = "[segment]\nsize = 512M\n[pcp]\nbatch = 16\nbusy_poll = 0\n";
 
 bool outage_open(struct outage *outage)
 {

@@ -33,8 +33,11 @@ static void start_daemon(struct model *model, const struct state *from)
 	s.daemon.reg[0] = (uint8_t)top;
 	s.daemon.pc = STEAL_SAVED;
 	model_add(model, &s);
-	/* A refill: the magazine holds less than it may (a racy look, as the daemon's is). */
-	if (from->memory[BOTTOM] - (int)top > 0)
+	/* A refill, of a magazine that may hold something, whose owner may be at any of its steps:
+	 * at a doorbell's ring it does not wait. It is filled up to HIGH (a racy look, as the
+	 * daemon's is).
+	 */
+	if (from->memory[BOTTOM] - (int)top >= HIGH)
 		return;
 	for (unsigned f = 0; f < FRAMES; f++)
 		if (tso_load(from, &from->daemon, WORD + f) == FREE) {

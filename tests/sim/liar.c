@@ -135,6 +135,20 @@ static void scribble(struct sim *s, struct sim_client *x)
 	*bottom = head->top + n;
 }
 
+/* Rings all the time, for anything. */
+static void scribble_bell(struct sim *s, struct sim_client *x)
+{
+	char *ctl = world_ctl(s, x->ctl);
+	uint64_t *word =
+		(uint64_t *)(void *)(ctl + shm_ctl_ring_offset(sim_below(s, s->max_threads)));
+
+	sim_cover(s, FAULT_LIE_IN_BELL);
+	*word = sim_chance(s, 8)
+			? sim_any64(s)
+			: (uint64_t)field(s, MAGAZINE_COUNT) << SHM_RING_WANT_BITS | field(s, 200);
+	*(uint64_t *)(void *)(ctl + SHM_CTL_BELL_OFFSET) = sim_any64(s);
+}
+
 /* Entries with frames of anybody, the same twice, states that only the daemon may write; and what
  * nobody can have rebuilt. */
 static void scribble_table(struct sim *s, struct sim_client *x)
@@ -193,6 +207,8 @@ void liar_acts(struct sim *s, uint32_t client)
 		scribble(s, x);
 	if (sim_chance(s, 3))
 		scribble_table(s, x);
+	if (sim_chance(s, 3))
+		scribble_bell(s, x);
 	if (!client_is_connected(x))
 		return;
 	for (uint32_t n = 1 + sim_below(s, 6); n; n--)

@@ -66,6 +66,7 @@ enum sim_event_kind {
 	X(REPEATED)                                                                                \
 	X(REPEATED_TWICE)                                                                          \
 	X(HALF_POP_KEPT)                                                                           \
+	X(HALF_POP_GRANTED)                                                                        \
 	X(HALF_POP_STOLEN)                                                                         \
 	X(MAGAZINE_FULL)                                                                           \
 	X(DEFERRED)                                                                                \
@@ -92,6 +93,7 @@ enum sim_event_kind {
 	X(REARMED)                                                                                 \
 	X(SHARED_PURGED)                                                                           \
 	X(PURGED_WITH_MIN)                                                                         \
+	X(LIE_IN_BELL)                                                                             \
 	X(LIE_IN_TABLE)
 enum sim_fault {
 #define X(name) FAULT_##name,

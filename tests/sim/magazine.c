@@ -74,6 +74,17 @@ bool magazine_give(struct sim *s, uint32_t client, uint32_t thread, struct sim_b
 	return true;
 }
 
+/* For any magazine, empty or not: what the library does for those that are. */
+void magazine_ring(struct sim *s, uint32_t client, uint32_t thread, uint32_t number)
+{
+	char *ctl = world_ctl(s, s->client[client].ctl);
+	uint64_t *word = (uint64_t *)(void *)(ctl + shm_ctl_ring_offset(thread));
+	uint64_t *bell = (uint64_t *)(void *)(ctl + SHM_CTL_BELL_OFFSET);
+
+	*word = (uint64_t)number << SHM_RING_WANT_BITS | (sim_chance(s, 2) ? sim_below(s, 40) : 0);
+	*bell |= UINT64_C(1) << thread;
+}
+
 void magazine_begin_pop(struct sim *s, uint32_t client, uint32_t thread, uint32_t number)
 {
 	struct sim_thread *x = &s->client[client].thread[thread];
@@ -98,6 +109,8 @@ void magazine_end_pop(struct sim *s, uint32_t client, uint32_t thread)
 	if (s->control == CONTROL_NO_FENCE)
 		top = x->seen_top;
 	x->state = THREAD_IDLE;
+	if ((int64_t)(x->seen_top - top) > 0)
+		sim_cover(s, FAULT_HALF_POP_GRANTED);
 	if ((int64_t)(bottom - top) >= 0) {
 		sim_cover(s, FAULT_HALF_POP_KEPT);
 		got(s, client, x->magazine, magazine->slot[bottom & magazine->mask]);

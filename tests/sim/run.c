@@ -136,6 +136,7 @@ static void play(void *arg)
 		if (!s->is_calm && s->now_ns >= s->end_ns)
 			begin_calm(s);
 		dispatch(s, &event);
+		server_looks(s);
 		if (!s->is_calm || event.kind != SIM_THREAD)
 			continue;
 		if (!check_is_busy(s))

@@ -338,6 +338,14 @@ static void deaf(struct sim *s, const struct sim_event *event)
 		     &(struct session_event){.kind = EVENT_EVENTS_CLOSED, .client = event->thread});
 }
 
+/* Between two events, when it is awake. */
+void server_looks(struct sim *s)
+{
+	if (s->server.is_up && !s->failed && sim_chance(s, 2) &&
+	    (session_is_rung(s->session) || session_is_low(s->session)))
+		server_event(s, &(struct session_event){.kind = EVENT_RUNG});
+}
+
 void server_world_event(struct sim *s, const struct sim_event *event)
 {
 	struct sim_server *server = &s->server;

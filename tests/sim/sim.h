@@ -31,8 +31,7 @@
  * what is its own, nor called hostile; once all is calm each gets its answers, what all gave back
  * is free, and when all are dead all is.
  *
- * A failure is noted once (sim_fail()) and ends the run. Threading: one thread. Memory: one arena,
- * used again for the next seed. */
+ * A failure is noted once (sim_fail()) and ends the run. One thread, one arena for all seeds. */
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 #include "client/client_private.h"
@@ -355,6 +354,7 @@ void net_check_due(struct sim *s);
 /* One event and all that follows at once. The server may die in it. */
 void server_event(struct sim *s, const struct session_event *event);
 void server_world_event(struct sim *s, const struct sim_event *event);
+void server_looks(struct sim *s); /* at doorbells */
 /* True: the process whose record this is lives, and *ret_client is its number. */
 bool server_find_process(const struct sim *s, uint32_t pid, uint32_t *ret_client);
 /* Runs the step; false: the server died in it. */
@@ -396,6 +396,7 @@ uint32_t magazine_take(struct sim *s, uint32_t client, uint32_t thread, uint32_t
 		       uint32_t n);
 /* False: full. */
 bool magazine_give(struct sim *s, uint32_t client, uint32_t thread, struct sim_block block);
+void magazine_ring(struct sim *s, uint32_t client, uint32_t thread, uint32_t number);
 void magazine_begin_pop(struct sim *s, uint32_t client, uint32_t thread, uint32_t magazine);
 void magazine_end_pop(struct sim *s, uint32_t client, uint32_t thread);
 

@@ -103,6 +103,10 @@ static void take(struct sim *s, uint32_t client, uint32_t thread)
 	if (x->n_held + SIM_HELD_ROOM > SIM_HELD_MAX)
 		return;
 	n -= magazine_take(s, client, thread, number, n);
+	if (sim_chance(s, 3)) {
+		magazine_ring(s, client, thread, number);
+		return;
+	}
 	if (n == 0 || !client_is_connected(x))
 		return;
 	ask(s, client, thread, MESSAGE_PCP_REFILL);
@@ -259,7 +263,12 @@ static void act(struct sim *s, uint32_t client, uint32_t thread)
 	} else if (what < 96) {
 		shrink_fill(s, client);
 	} else {
-		magazine_begin_pop(s, client, thread, sim_below(s, MAGAZINE_COUNT));
+		uint32_t number = sim_below(s, MAGAZINE_COUNT);
+
+		/* What is granted at a ring may meet the pop. */
+		if (sim_chance(s, 2))
+			magazine_ring(s, client, thread, number);
+		magazine_begin_pop(s, client, thread, number);
 	}
 }
 
