@@ -6,13 +6,17 @@
 static const struct command commands[] = {
 	{
 		.name = "status",
-		.args = "",
+		.args = "[--watch]",
 		.text = "the daemon, its segment and watermarks, what they cost",
 		.more = "Frames are free, owned by one client, or shared. Holes are free\n"
 			"frames that have no memory behind them yet. The two elephants are\n"
 			"the metadata (mem_map and the rest) and the page tables of the\n"
 			"attached processes: all tables of each process, as VmPTE in\n"
-			"/proc/PID/status has them.\n",
+			"/proc/PID/status has them.\n\n"
+			"With --watch it is shown again each second, or each SECONDS, until it\n"
+			"is interrupted; it waits for a daemon that is away.\n",
+		.options = OPTION_WATCH | OPTION_SECONDS,
+		.max_operands = 1,
 		.run = show_status,
 	},
 	{
@@ -90,6 +94,52 @@ static const struct command commands[] = {
 			"last 10, 60 and 300 s in percent; total in microseconds. Programs\n"
 			"subscribe at pressure.sock, as systemd's MEMORY_PRESSURE_WATCH has it.\n",
 		.run = show_psi,
+	},
+	{
+		.name = "top",
+		.args = "[SECONDS]",
+		.text = "segment, zones, clients and caches, live",
+		.more = "Refreshed each second, or each SECONDS. Needs a terminal of 80x24 or\n"
+			"more; the last line shows the keys, h explains them. Tab chooses a\n"
+			"table, < and > the column that it is sorted by. It stays while the\n"
+			"daemon is restarted. With --json two samples are taken, SECONDS apart,\n"
+			"and printed once: numbers now, and rates per second between the two.\n",
+		.options = OPTION_SECONDS,
+		.max_operands = 1,
+		.run = show_top,
+	},
+	{
+		.name = "map",
+		.args = "[--out FILE]",
+		.text = "the frames as a picture: whose they are, free, holes",
+		.more = "Each cell stands for as many frames as the legend says, in the order of\n"
+			"pfns. A capital letter, or the sign of a state: three quarters of the\n"
+			"cell or more are that. A small letter, or the other sign: most of it\n"
+			"is. ! says that there is a bad frame in the cell. The clients that have\n"
+			"most get a letter each, all others are z. Shared frames are %, and on a\n"
+			"terminal there are colours, unless NO_COLOR is set.\n\n"
+			"Frames in magazines and purgeable ones are OWNED or SHARED as others\n"
+			"are: which they are is in their owner's CTL and not in META, so the\n"
+			"legend says how many each client has, and none is drawn. With --out a\n"
+			"picture goes to FILE as SVG; - is the standard output.\n",
+		.options = OPTION_OUT,
+		.run = show_map,
+	},
+	{
+		.name = "run",
+		.args = "-- COMMAND...",
+		.text = "a command with a daemon of its own, for tests and scripts",
+		.more = "Starts a private daemon, runs COMMAND with $PAGED_SOCKET naming it, and\n"
+			"stops it when COMMAND has ended. Its segment is nameless (backing =\n"
+			"memfd) and its directory is removed, so nothing is left, however it\n"
+			"ends. SIGINT, SIGTERM, SIGHUP and SIGQUIT go to COMMAND. With -v the\n"
+			"daemon's log goes to stderr.\n\n"
+			"Exit status: that of COMMAND, 128 + N if signal N ended it; 125 if\n"
+			"there is no daemon to be had, 126 if COMMAND cannot be run, 127 if there\n"
+			"is no such command.\n",
+		.options = OPTION_RUN | OPTION_VERBOSE,
+		.run = act_run,
+		.is_alone = true,
 	},
 	{
 		.name = "pressure",
@@ -211,6 +261,11 @@ static const struct {
 	{OPTION_SIMULATE, "--simulate LEVEL",
 	 "none, low, medium, critical; off: as the machine is"},
 	{OPTION_OLDER_THAN, "--older-than AGE", "attached for so long: 90s, 5m, 1h, 2d"},
+	{OPTION_WATCH, "--watch [SECONDS]", "again and again, each second or each SECONDS"},
+	{OPTION_OUT, "--out FILE", "write an SVG picture to FILE"},
+	{OPTION_RUN, "--size SIZE", "of its segment, as in paged.conf; by default 64M"},
+	{OPTION_RUN, "--config FILE", "its configuration; --size counts all the same"},
+	{OPTION_RUN, "--paged FILE", "the daemon; by default the one beside pagectl, or in $PATH"},
 	{OPTION_VERBOSE, "-v, --verbose", "with more: units and meanings, or histograms"},
 	{0, "--json", "one JSON object with a version field, for programs"},
 	{0, "--socket PATH", "the daemon's socket"},

@@ -17,6 +17,10 @@ enum {
 	OPTION_DRY_RUN = 1u << 6,
 	OPTION_SIMULATE = 1u << 8,
 	OPTION_OLDER_THAN = 1u << 12,
+	OPTION_WATCH = 1u << 16,
+	OPTION_SECONDS = 1u << 17, /* its operand is an interval; with OPTION_WATCH: --watch's */
+	OPTION_OUT = 1u << 18,
+	OPTION_RUN = 1u << 19, /* --size and so on, and a program behind -- */
 };
 
 struct command {
@@ -27,6 +31,7 @@ struct command {
 	uint32_t options;                    /* OPTION_* */
 	uint32_t min_operands, max_operands; /* at most PAGECTL_MAX_OPERANDS */
 	int (*run)(struct pagectl *ctl);     /* NULL: help, which main() does itself */
+	bool is_alone;                       /* needs no connection and no view */
 	void (*more_help)(void);             /* NULL: none */
 };
 

@@ -22,11 +22,9 @@
 
 #define CANDIDATES_MAX 2u
 
-/* Lower: a busy daemon counts as down. Higher: who waits for a stopped one waits longer. */
-#define HELLO_TIMEOUT_S 5
 /* Reclaim runs shrinkers, each with a deadline, and Check walks every block: lower cuts them off,
  * higher lets a daemon that hangs hold us longer. */
-#define CALL_TIMEOUT_S 120
+#define CALL_TIMEOUT_MS 120000u
 
 /* Adds to a text that may be full already. */
 __attribute__((format(printf, 3, 4))) static void append(char *text, size_t text_bytes,
@@ -46,16 +44,17 @@ static void cleanup_close(int *fd)
 		close(*fd);
 }
 
-static void set_timeout(int fd, int seconds)
+static void set_timeout(int fd, uint32_t ms)
 {
-	struct timeval time = {.tv_sec = seconds};
+	struct timeval time = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
 
 	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &time, sizeof(time));
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &time, sizeof(time));
 }
 
 /* Returns a connected socket, or -errno; *ret_address says where it leads. */
-static int try_connect(const char *dir, const char *file, struct sockaddr_un *ret_address)
+static int try_connect(const char *dir, const char *file, uint32_t timeout_ms,
+		       struct sockaddr_un *ret_address)
 {
 	__attribute__((cleanup(cleanup_close))) int fd = -1;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -67,7 +66,7 @@ static int try_connect(const char *dir, const char *file, struct sockaddr_un *re
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	set_timeout(fd, HELLO_TIMEOUT_S);
+	set_timeout(fd, timeout_ms);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	*ret_address = address;
@@ -121,8 +120,8 @@ static bool explain(int error, const char *path, char *text, size_t text_bytes)
 }
 
 /* Tries the places in their order. Returns a connected socket, or -1 with all that was tried. */
-static int find_daemon(const char *path, const char *runtime_dir, struct sockaddr_un *ret_address,
-		       char *text, size_t text_bytes)
+static int find_daemon(const char *path, const char *runtime_dir, uint32_t timeout_ms,
+		       struct sockaddr_un *ret_address, char *text, size_t text_bytes)
 {
 	const char *dir[CANDIDATES_MAX] = {NULL, NULL}, *file[CANDIDATES_MAX];
 	const char *env = getenv("PAGED_SOCKET"), *xdg = getenv("XDG_RUNTIME_DIR");
@@ -144,7 +143,7 @@ static int find_daemon(const char *path, const char *runtime_dir, struct sockadd
 	}
 	snprintf(text, text_bytes, "no daemon answers. Tried:\n");
 	for (uint32_t i = 0; i < n; i++) {
-		int fd = try_connect(dir[i], file[i], ret_address);
+		int fd = try_connect(dir[i], file[i], timeout_ms, ret_address);
 		char whole[PATH_MAX], why[160];
 
 		if (fd >= 0)
@@ -294,7 +293,7 @@ static int greet(int fd, int *ret_meta_fd, char *text, size_t text_bytes)
 }
 
 int connection_open(struct connection *connection, const char *socket_path, const char *runtime_dir,
-		    char *text, size_t text_bytes)
+		    uint32_t timeout_ms, char *text, size_t text_bytes)
 {
 	__attribute__((cleanup(cleanup_close))) int fd = -1;
 	char why[MESSAGE_TEXT_BYTES + 64];
@@ -302,7 +301,7 @@ int connection_open(struct connection *connection, const char *socket_path, cons
 	int meta_fd = -1;
 	int r;
 
-	fd = find_daemon(socket_path, runtime_dir, &address, text, text_bytes);
+	fd = find_daemon(socket_path, runtime_dir, timeout_ms, &address, text, text_bytes);
 	if (fd < 0)
 		return CONNECT_UNREACHABLE;
 	r = greet(fd, &meta_fd, why, sizeof(why));
@@ -310,7 +309,7 @@ int connection_open(struct connection *connection, const char *socket_path, cons
 		snprintf(text, text_bytes, "%s: %s", address.sun_path, why);
 		return r == -ETIMEDOUT ? CONNECT_UNREACHABLE : CONNECT_REFUSED;
 	}
-	set_timeout(fd, CALL_TIMEOUT_S);
+	set_timeout(fd, CALL_TIMEOUT_MS);
 	*connection =
 		(struct connection){.fd = fd, .meta_fd = meta_fd, .next_id = 2, .address = address};
 	fd = -1;

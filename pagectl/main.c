@@ -8,6 +8,7 @@
 #include "pagectl/json.h"
 #include "pagectl/options.h"
 #include "pagectl/pagectl.h"
+#include "pagectl/watch.h"
 #include "paged/check.h"
 
 #define PAGECLIENT_NO_INLINE
@@ -31,7 +32,8 @@ static int attach(struct pagectl *ctl)
 	char text[CONNECT_TEXT_BYTES];
 	int r;
 
-	r = connection_open(&ctl->connection, ctl->socket, ctl->runtime_dir, text, sizeof(text));
+	r = connection_open(&ctl->connection, ctl->socket, ctl->runtime_dir, CONNECT_TIMEOUT_MS,
+			    text, sizeof(text));
 	if (r != 0) {
 		fprintf(stderr, "pagectl: %s\n", text);
 		return r == CONNECT_UNREACHABLE ? PAGECTL_UNREACHABLE : PAGECTL_FAILED;
@@ -51,10 +53,12 @@ static int run(struct pagectl *ctl)
 
 	if (ctl->want_offline)
 		return act_check_offline(ctl);
+	if (ctl->command->is_alone)
+		return ctl->command->run(ctl);
 	r = attach(ctl);
 	if (r != PAGECTL_OK)
 		return r;
-	r = ctl->command->run(ctl);
+	r = ctl->want_watch ? watch(ctl) : ctl->command->run(ctl);
 	shm_view_detach(&ctl->view);
 	connection_close(&ctl->connection);
 	return r;

@@ -29,6 +29,11 @@ enum { /* what getopt_long() returns for options without a letter */
        LONG_OFFLINE,
        LONG_INSTANCE,
        LONG_ASIDE,
+       LONG_WATCH,
+       LONG_OUT,
+       LONG_SIZE,
+       LONG_CONFIG,
+       LONG_PAGED,
 };
 
 static const struct option long_options[] = {
@@ -46,6 +51,11 @@ static const struct option long_options[] = {
 	{"offline", no_argument, NULL, LONG_OFFLINE},
 	{"instance", required_argument, NULL, LONG_INSTANCE},
 	{"aside", required_argument, NULL, LONG_ASIDE},
+	{"watch", optional_argument, NULL, LONG_WATCH},
+	{"out", required_argument, NULL, LONG_OUT},
+	{"size", required_argument, NULL, LONG_SIZE},
+	{"config", required_argument, NULL, LONG_CONFIG},
+	{"paged", required_argument, NULL, LONG_PAGED},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -136,11 +146,48 @@ static int take_operand(struct pagectl *ctl, const char *text)
 	return PAGECTL_OK;
 }
 
+#define SECONDS_MAX 86400u
+
+/* The values of `top`, `map`, `run` and `status --watch`. True if option is one of them. */
+static bool take_seeing(struct pagectl *ctl, int option, uint32_t *seen, int *ret_r)
+{
+	uint64_t value = 0;
+
+	switch (option) {
+	case LONG_WATCH:
+		ctl->want_watch = true;
+		if (optarg)
+			*ret_r = parse_number("--watch", optarg, SECONDS_MAX, &value);
+		ctl->interval_s = (uint32_t)value;
+		*seen |= OPTION_WATCH;
+		return true;
+	case LONG_OUT:
+		ctl->out = optarg;
+		*seen |= OPTION_OUT;
+		return true;
+	case LONG_SIZE:
+		ctl->size = optarg;
+		break;
+	case LONG_CONFIG:
+		ctl->config = optarg;
+		break;
+	case LONG_PAGED:
+		ctl->paged = optarg;
+		break;
+	default:
+		return false;
+	}
+	*seen |= OPTION_RUN;
+	return true;
+}
+
 static int take_option(struct pagectl *ctl, int option, uint32_t *seen)
 {
 	uint64_t value = 0;
 	int r = PAGECTL_OK;
 
+	if (take_seeing(ctl, option, seen, &r))
+		return r;
 	if (option == LONG_SOCKET) {
 		ctl->socket = optarg;
 	} else if (option == LONG_RUNTIME_DIR) {
@@ -214,6 +261,33 @@ static int judge_offline(const struct pagectl *ctl)
 	return PAGECTL_OK;
 }
 
+/* `top 5`, `status --watch 5`, `run -- program`. */
+static int judge_seeing(struct pagectl *ctl)
+{
+	uint32_t takes = ctl->command->options;
+	uint64_t value;
+	int r;
+
+	if (takes & OPTION_RUN && (ctl->socket || ctl->runtime_dir || ctl->want_json)) {
+		fputs("pagectl: run has a daemon of its own: no --socket, --runtime-dir and "
+		      "--json; try pagectl run --help\n",
+		      stderr);
+		return PAGECTL_USAGE;
+	}
+	if (takes & OPTION_RUN && !ctl->program) {
+		fputs("pagectl: run needs -- COMMAND; try pagectl run --help\n", stderr);
+		return PAGECTL_USAGE;
+	}
+	if (!(takes & OPTION_SECONDS) || !ctl->n_operands)
+		return PAGECTL_OK;
+	if (takes & OPTION_WATCH && (!ctl->want_watch || ctl->interval_s))
+		return usage("unexpected argument", ctl->operand[0]);
+	r = parse_number("an interval", ctl->operand[0], SECONDS_MAX, &value);
+	if (r == PAGECTL_OK)
+		ctl->interval_s = (uint32_t)value;
+	return r;
+}
+
 /* Is what was given complete, and meant for this command? */
 static int judge(struct pagectl *ctl, uint32_t seen)
 {
@@ -225,7 +299,8 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		{OPTION_FRAMES, "--frames"},     {OPTION_VERBOSE, "--verbose"},
 		{OPTION_OFFLINE, "--offline"},   {OPTION_CACHE, "--cache"},
 		{OPTION_DRY_RUN, "--dry-run"},   {OPTION_OLDER_THAN, "--older-than"},
-		{OPTION_SIMULATE, "--simulate"},
+		{OPTION_SIMULATE, "--simulate"}, {OPTION_WATCH, "--watch"},
+		{OPTION_OUT, "--out"},           {OPTION_RUN, "--size, --config and --paged"},
 	};
 
 	if (ctl->socket && !ctl->socket[0])
@@ -262,6 +337,12 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 	}
 	if (seen & OPTION_OFFLINE)
 		return judge_offline(ctl);
+	if (ctl->command->options & (OPTION_SECONDS | OPTION_RUN)) {
+		int r = judge_seeing(ctl);
+
+		if (r != PAGECTL_OK)
+			return r;
+	}
 	if (ctl->socket && ctl->runtime_dir) {
 		fputs("pagectl: --socket and --runtime-dir exclude each other; try pagectl "
 		      "--help\n",
@@ -294,6 +375,11 @@ int options_parse(struct pagectl *ctl, int argc, char **argv)
 			r = usage("unknown option", letter);
 		else
 			r = take_option(ctl, option, &seen);
+	}
+	if (r == PAGECTL_OK && optind < argc && ctl->command &&
+	    ctl->command->options & OPTION_RUN) {
+		ctl->program = argv + optind;
+		optind = argc;
 	}
 	while (r == PAGECTL_OK && optind < argc) /* after "--" */
 		r = take_operand(ctl, argv[optind++]);

@@ -10,6 +10,10 @@
  *   act_why.c    why: who holds what, and why it was not reclaimed
  *   offline*.c   check --offline: the segments of a dead daemon, recovered and recounted as copies
  *   verdict.c    what both checks say in the end
+ *   top*.c       top: samples, tables, the screen (top.h leads through them)
+ *   map*.c       map: the frames as a picture (map.h)
+ *   watch.c      --watch; follow.c for all that stays while daemons come and go
+ *   act_run.c    run: a command with a daemon of its own
  *   run.c        how large a block a zone has, and could have
  *   host.c       what /proc and /sys know beside META
  *   table.c, human.c  aligned columns, sizes and times for people
@@ -59,10 +63,17 @@ struct pagectl {
 	client_id client;     /* drain --client, CLIENT_NONE: all */
 	uint32_t n_operands;  /* what stands behind the command, for those that take some */
 	const char *operand[PAGECTL_MAX_OPERANDS];
-	uint64_t n_frames;  /* reclaim --frames, 0: not given */
-	uint64_t older_s;   /* clients --older-than, in seconds, 0: all */
-	bool want_simulate; /* pressure --simulate */
-	uint64_t simulate;  /* a level, or SET_DEFAULT */
+	uint64_t n_frames;   /* reclaim --frames, 0: not given */
+	uint64_t older_s;    /* clients --older-than, in seconds, 0: all */
+	bool want_simulate;  /* pressure --simulate */
+	uint64_t simulate;   /* a level, or SET_DEFAULT */
+	bool want_watch;     /* status --watch */
+	uint32_t interval_s; /* top, status --watch; 0: not given */
+	const char *out;     /* map --out, NULL: text to stdout */
+	const char *size;    /* run --size, NULL: not given */
+	const char *config;  /* run --config, NULL: none */
+	const char *paged;   /* run --paged, NULL: searched for */
+	char **program;      /* run: what stands behind --; ends with NULL */
 	/* set by main() for a command that runs */
 	struct connection connection;
 	struct shm_view view;
@@ -76,6 +87,8 @@ int show_clients(struct pagectl *ctl);
 int show_caches(struct pagectl *ctl);
 int show_vmstat(struct pagectl *ctl);
 int show_psi(struct pagectl *ctl);
+int show_top(struct pagectl *ctl);
+int show_map(struct pagectl *ctl);
 int act_pressure(struct pagectl *ctl);
 int act_check(struct pagectl *ctl);
 int act_check_offline(const struct pagectl *ctl);
@@ -84,6 +97,7 @@ int act_reclaim(struct pagectl *ctl);
 int act_set(struct pagectl *ctl);
 int act_resize(struct pagectl *ctl);
 int act_why(struct pagectl *ctl);
+int act_run(struct pagectl *ctl);
 
 /* Calls, and prints to stderr if no reply comes. What the reply's status means is the caller's to
  * say: a Check that finds a broken invariant is an answer. Returns an enum pagectl_exit. */
