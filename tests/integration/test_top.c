@@ -178,7 +178,7 @@ static void rows_scroll(void)
 		abort();
 	CU_ASSERT_TRUE(fixture_open(&s->f, config));
 	for (int i = 0; i < 14; i++) {
-		char name[8];
+		char name[24];
 
 		(void)snprintf(name, sizeof(name), "row-%02d", i);
 		clients[i] = fixture_client(&s->f, name);
