@@ -1,9 +1,10 @@
 /* pagectl/map_svg.c - the map as an SVG picture.
  *
  * A cell is a square. One that has frames of several kinds is cut from top to bottom in the order
- * of the kinds, each as high as its part. Neighbours that are wholly of one kind are one rectangle,
- * so that a large map is a small file. Names go through map_legend(), which leaves printable ASCII,
- * and what XML reads as its own is written as an entity. */
+ * of the kinds, each as high as its part. Each kind is one path, in which neighbours that are
+ * wholly of that kind are one rectangle, so that a large map is a small file. Names go through
+ * map_legend(), which leaves printable ASCII, and what XML reads as its own is written as an
+ * entity. */
 #include "pagectl/human.h"
 #include "pagectl/map.h"
 
@@ -33,55 +34,68 @@ static void put_escaped(const char *text, FILE *file)
 		}
 }
 
-static void put_rect(double x, double y, double width, double height, enum map_kind kind,
+static void put_square(uint32_t x, double y, enum map_kind kind, FILE *file)
+{
+	(void)fprintf(file, "<rect x=\"%u\" y=\"%g\" width=\"%u\" height=\"%u\" fill=\"%s\"/>\n", x,
+		      y, CELL, CELL, map_kind_color(kind));
+}
+
+static bool is_whole(const struct map_cell *cell, enum map_kind kind)
+{
+	return cell->frames[kind] == map_cell_frames(cell);
+}
+
+/* The part of one cell, below those of the kinds before it. */
+static void put_part(const struct map_cell *cell, enum map_kind kind, uint32_t x, uint32_t y,
 		     FILE *file)
 {
-	(void)fprintf(file, "<rect x=\"%g\" y=\"%g\" width=\"%g\" height=\"%g\" fill=\"%s\"/>\n", x,
-		      y, width, height, map_kind_color(kind));
+	double all = map_cell_frames(cell), above = 0;
+
+	for (uint32_t i = 0; i < kind; i++)
+		above += cell->frames[i];
+	(void)fprintf(file, "M%u %gh%uv%gh-%uz", x, y + CELL * above / all, CELL,
+		      CELL * cell->frames[kind] / all, CELL);
 }
 
-static bool is_whole(const struct map_cell *cell)
-{
-	return cell->frames[map_cell_most(cell)] == map_cell_frames(cell);
-}
-
-static void put_mixed(const struct map_cell *cell, double x, double y, FILE *file)
-{
-	double all = map_cell_frames(cell);
-
-	for (uint32_t kind = 0; kind < KIND_COUNT; kind++) {
-		double height = CELL * cell->frames[kind] / all;
-
-		if (!cell->frames[kind])
-			continue;
-		put_rect(x, y, CELL, height, (enum map_kind)kind, file);
-		y += height;
-	}
-}
-
-static void put_line(const struct map *map, uint32_t from, uint32_t width, double y, FILE *file)
+static void put_line(const struct map *map, uint32_t from, uint32_t width, enum map_kind kind,
+		     FILE *file)
 {
 	uint32_t end = from + width < map->n_cells ? from + width : map->n_cells;
+	uint32_t y = MARGIN + from / width * CELL, n;
 
-	(void)fprintf(file, "<text x=\"%u\" y=\"%g\" text-anchor=\"end\">%llu</text>\n",
-		      MARGIN + PFN_WIDTH - 8, y + CELL - 1,
-		      (unsigned long long)from * map->frames_per_cell);
-	for (uint32_t i = from; i < end;) {
+	for (uint32_t i = from; i < end; i += n) {
 		const struct map_cell *cell = &map->cells[i];
-		double x = MARGIN + PFN_WIDTH + (double)(i - from) * CELL;
-		uint32_t n = 1;
+		uint32_t x = MARGIN + PFN_WIDTH + (i - from) * CELL;
 
-		if (!is_whole(cell)) {
-			put_mixed(cell, x, y, file);
-			i++;
+		n = 1;
+		if (!cell->frames[kind])
+			continue;
+		if (!is_whole(cell, kind)) {
+			put_part(cell, kind, x, y, file);
 			continue;
 		}
-		while (i + n < end && is_whole(&map->cells[i + n]) &&
-		       map_cell_most(&map->cells[i + n]) == map_cell_most(cell))
+		while (i + n < end && is_whole(&map->cells[i + n], kind))
 			n++;
-		put_rect(x, y, n * CELL, CELL, map_cell_most(cell), file);
-		i += n;
+		(void)fprintf(file, "M%u %uh%uv%uh-%uz", x, y, n * CELL, CELL, n * CELL);
 	}
+}
+
+static void put_kind(const struct map *map, uint32_t width, enum map_kind kind, FILE *file)
+{
+	(void)fprintf(file, "<path fill=\"%s\" d=\"", map_kind_color(kind));
+	for (uint32_t i = 0; i < map->n_cells; i += width) {
+		put_line(map, i, width, kind, file);
+		(void)fputc('\n', file);
+	}
+	(void)fputs("\"/>\n", file);
+}
+
+static void put_pfns(const struct map *map, uint32_t width, FILE *file)
+{
+	for (uint32_t i = 0; i < map->n_cells; i += width)
+		(void)fprintf(file, "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">%llu</text>\n",
+			      MARGIN + PFN_WIDTH - 8, MARGIN + i / width * CELL + CELL - 1,
+			      (unsigned long long)i * map->frames_per_cell);
 }
 
 static void put_legend(const struct map *map, double y, FILE *file)
@@ -96,7 +110,7 @@ static void put_legend(const struct map *map, double y, FILE *file)
 			continue;
 		y += LINE;
 		map_legend(map, (enum map_kind)kind, text);
-		put_rect(MARGIN, y - CELL, CELL, CELL, (enum map_kind)kind, file);
+		put_square(MARGIN, y - CELL, (enum map_kind)kind, file);
 		(void)fprintf(file, "<text x=\"%u\" y=\"%g\">", MARGIN + 2 * CELL, y);
 		put_escaped(text, file);
 		(void)fputs("</text>\n", file);
@@ -105,19 +119,23 @@ static void put_legend(const struct map *map, double y, FILE *file)
 
 void map_print_svg(const struct map *map, uint32_t width, FILE *file)
 {
-	uint32_t lines = (map->n_cells + width - 1) / width;
-	uint32_t height = 2 * MARGIN + lines * CELL + (KIND_COUNT + 2) * LINE;
-	uint32_t all = 2 * MARGIN + PFN_WIDTH + width * CELL;
+	uint32_t lines = (map->n_cells + width - 1) / width, n_kinds = 0;
+	uint32_t all = 2 * MARGIN + PFN_WIDTH + width * CELL, height;
 
+	for (uint32_t kind = 0; kind < KIND_COUNT; kind++)
+		n_kinds += map->total[kind] > 0;
+	height = 2 * MARGIN + lines * CELL + (n_kinds + 2) * LINE;
 	(void)fprintf(file,
 		      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%u\" height=\"%u\" "
 		      "viewBox=\"0 0 %u %u\" font-family=\"monospace\" font-size=\"11\">\n"
 		      "<rect width=\"%u\" height=\"%u\" fill=\"#f7f7f7\"/>\n"
 		      "<g shape-rendering=\"crispEdges\">\n",
 		      all, height, all, height, all, height);
-	for (uint32_t i = 0; i < lines; i++)
-		put_line(map, i * width, width, MARGIN + (double)i * CELL, file);
+	for (uint32_t kind = 0; kind < KIND_COUNT; kind++)
+		if (map->total[kind])
+			put_kind(map, width, (enum map_kind)kind, file);
 	(void)fputs("</g>\n", file);
+	put_pfns(map, width, file);
 	put_legend(map, MARGIN + (double)lines * CELL + 2 * LINE, file);
 	(void)fputs("</svg>\n", file);
 }

@@ -13,7 +13,7 @@
 #define LINE_UNIT 16u   /* cells of a line are a multiple of it */
 #define TEXT_LINES 16u
 #define SVG_CELLS 128u /* in a line */
-#define SVG_LINES 64u
+#define SVG_LINES 32u
 
 /* Cells of a line in the terminal, or of 80 columns where there is none. */
 static uint32_t text_cells(void)
