@@ -255,7 +255,7 @@ static bool serves(const struct run *run)
 	struct connection connection;
 	char text[CONNECT_TEXT_BYTES];
 
-	if (connection_open(&connection, run->socket, NULL, START_MS, text, sizeof(text)) != 0)
+	if (connection_open(&connection, run->socket, NULL, text, sizeof(text)) != 0)
 		return false;
 	connection_close(&connection);
 	return true;
@@ -345,6 +345,6 @@ int act_run(struct pagectl *ctl)
 	remove_directory(&run);
 	if (run.signal_fd >= 0)
 		(void)close(run.signal_fd);
-	(void)sigprocmask(SIG_SETMASK, &run.before, NULL);
+	/* The signals stay blocked: one that came with the command's end is not to change ours. */
 	return r;
 }

@@ -22,6 +22,8 @@
 
 #define CANDIDATES_MAX 2u
 
+/* Lower: a busy daemon counts as down. Higher: who waits for a stopped one waits longer. */
+#define HELLO_TIMEOUT_MS 5000u
 /* Reclaim runs shrinkers, each with a deadline, and Check walks every block: lower cuts them off,
  * higher lets a daemon that hangs hold us longer. */
 #define CALL_TIMEOUT_MS 120000u
@@ -292,8 +294,9 @@ static int greet(int fd, int *ret_meta_fd, char *text, size_t text_bytes)
 	return r;
 }
 
-int connection_open(struct connection *connection, const char *socket_path, const char *runtime_dir,
-		    uint32_t timeout_ms, char *text, size_t text_bytes)
+int connection_open_within(struct connection *connection, const char *socket_path,
+			   const char *runtime_dir, uint32_t timeout_ms, char *text,
+			   size_t text_bytes)
 {
 	__attribute__((cleanup(cleanup_close))) int fd = -1;
 	char why[MESSAGE_TEXT_BYTES + 64];
@@ -314,6 +317,13 @@ int connection_open(struct connection *connection, const char *socket_path, cons
 		(struct connection){.fd = fd, .meta_fd = meta_fd, .next_id = 2, .address = address};
 	fd = -1;
 	return CONNECT_OK;
+}
+
+int connection_open(struct connection *connection, const char *socket_path, const char *runtime_dir,
+		    char *text, size_t text_bytes)
+{
+	return connection_open_within(connection, socket_path, runtime_dir, HELLO_TIMEOUT_MS, text,
+				      text_bytes);
 }
 
 void connection_close(struct connection *connection)

@@ -11,9 +11,6 @@
 #include <stdint.h>
 #include <sys/un.h>
 
-/* Lower: a busy daemon counts as down. Higher: who waits for a stopped one waits longer. */
-#define CONNECT_TIMEOUT_MS 5000u
-
 /* Room for what was tried and why each failed. */
 #define CONNECT_TEXT_BYTES 1024u
 
@@ -32,10 +29,14 @@ enum connect_condition {
 
 /* Connects to socket, or to runtime_dir/paged.sock, or if both are NULL to $PAGED_SOCKET, or if
  * that is not set to the first of $XDG_RUNTIME_DIR/paged/paged.sock and /run/paged/paged.sock that
- * accepts. Says Hello; each step waits at most timeout_ms. Returns 0, or a condition with a text of
- * what was tried and what to do; *connection is untouched then. */
+ * accepts. Says Hello. Returns 0, or a condition with a text of what was tried and what to do;
+ * *connection is untouched then. */
 int connection_open(struct connection *connection, const char *socket, const char *runtime_dir,
-		    uint32_t timeout_ms, char *text, size_t text_bytes);
+		    char *text, size_t text_bytes);
+/* The same for those who have something else to do: each step waits at most timeout_ms, above 0. */
+int connection_open_within(struct connection *connection, const char *socket,
+			   const char *runtime_dir, uint32_t timeout_ms, char *text,
+			   size_t text_bytes);
 void connection_close(struct connection *connection);
 
 /* Sends request (its id is set here) and waits for the reply. Returns 0 with the reply, whose

@@ -28,8 +28,8 @@ bool follow_daemon(struct pagectl *ctl)
 	if (ctl->connection.fd >= 0 && !has_hung_up(ctl->connection.fd))
 		return true;
 	connection_close(&ctl->connection);
-	if (connection_open(&connection, ctl->socket, ctl->runtime_dir, AGAIN_TIMEOUT_MS, text,
-			    sizeof(text)) != CONNECT_OK)
+	if (connection_open_within(&connection, ctl->socket, ctl->runtime_dir, AGAIN_TIMEOUT_MS,
+				   text, sizeof(text)) != CONNECT_OK)
 		return false;
 	if (shm_view_attach(&view, connection.meta_fd, text, sizeof(text)) < 0) {
 		connection_close(&connection);

@@ -32,8 +32,7 @@ static int attach(struct pagectl *ctl)
 	char text[CONNECT_TEXT_BYTES];
 	int r;
 
-	r = connection_open(&ctl->connection, ctl->socket, ctl->runtime_dir, CONNECT_TIMEOUT_MS,
-			    text, sizeof(text));
+	r = connection_open(&ctl->connection, ctl->socket, ctl->runtime_dir, text, sizeof(text));
 	if (r != 0) {
 		fprintf(stderr, "pagectl: %s\n", text);
 		return r == CONNECT_UNREACHABLE ? PAGECTL_UNREACHABLE : PAGECTL_FAILED;
