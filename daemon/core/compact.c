@@ -10,7 +10,8 @@
  *
  * Each goes on in slices. Between two of them everything may change: what comes of it is seen when
  * the run is looked at again, and a failure is a counter and another try later. There are tables
- * for COMPACT_RUNS runs; in a larger segment the next try looks at the next so many. */
+ * for COMPACT_RUNS runs; in a larger segment the next try looks at the next so many, and nobody is
+ * told that there is no hope before as many tries as that takes. */
 #include "daemon/core/purge.h"
 
 #include "daemon/core/victim.h"
@@ -23,9 +24,21 @@
 static pfn_t window_end(const struct pool *pool)
 {
 	const struct compact *compact = &pool->compact;
-	uint64_t end = compact->from + ((uint64_t)COMPACT_RUNS << compact->order);
+	uint64_t end = compact->from + ((uint64_t)pool->compact_runs << compact->order);
 
 	return (pfn_t)bits_min(end, pool->nr_frames);
+}
+
+uint32_t pool_compact_tries(const struct pool *pool, order_t order)
+{
+	uint64_t window = (uint64_t)pool->compact_runs << order;
+
+	return (uint32_t)((pool->nr_frames + window - 1) / window);
+}
+
+bool pool_compact_is_through(const struct pool *pool)
+{
+	return pool->compact.next >= pool->nr_frames;
 }
 
 void pool_compact_begin(struct pool *pool, order_t order)

@@ -294,6 +294,7 @@ int pool_attach(struct pool *pool, void *meta, uint64_t meta_bytes, void *state,
 	resize_go_on(pool);
 	quota_sum_weights(pool);
 	victim_init(pool);
+	pool->compact_runs = COMPACT_RUNS;
 	shm_store(&header->epoch, header->epoch + 1);
 	*ret_bad = bad;
 	return 0;

@@ -417,6 +417,9 @@ bool pool_resize_range(const struct pool *pool, uint32_t zone, pfn_t *ret_from, 
  * true: call it again. *ret_purged: frames that it took so far. */
 void pool_compact_begin(struct pool *pool, order_t order);
 bool pool_compact_step(struct pool *pool, uint64_t *ret_purged);
+/* Tries that look at the whole segment, one window each; and was the last one's the last window? */
+uint32_t pool_compact_tries(const struct pool *pool, order_t order);
+bool pool_compact_is_through(const struct pool *pool);
 
 /* --- upkeep and reading
  * ------------------------------------------------------------------------------------------ */

@@ -129,6 +129,7 @@ struct pool {
 	struct pool_client client[SHM_MAX_CLIENTS + 1];
 
 	struct compact compact;
+	uint32_t compact_runs; /* that a try looks at: COMPACT_RUNS, fewer in tests */
 	struct compact_run compact_run[COMPACT_RUNS];
 	struct victims victims, victims_one; /* of all, and of the client that was asked for */
 	struct victim_cursor count_cursor;

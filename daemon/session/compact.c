@@ -39,7 +39,8 @@ void compact_pump(struct session *session)
 	session->again = true;
 	if (state->active)
 		return;
-	state->next_ns = purged ? 0 : session->now_ns + PAUSE_NS;
+	state->next_ns =
+		purged || !pool_compact_is_through(session->pool) ? 0 : session->now_ns + PAUSE_NS;
 	if (purged == 0)
 		park_compacted(session);
 }

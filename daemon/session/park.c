@@ -335,7 +335,8 @@ static bool is_hopeless(const struct session *session, const struct parked *requ
 {
 	if (!request->stole || !request->purged || pool_purgeable(session->pool, CLIENT_NONE) > 0 ||
 	    reclaim_others_could_help(session, request->client) ||
-	    (!request->compacted && compact_may_help(session, order_of(request))))
+	    (request->n_compacted < pool_compact_tries(session->pool, order_of(request)) &&
+	     compact_may_help(session, order_of(request))))
 		return false;
 	return reclaim_self_could_help(session, request->client) || session->nr_clients == 1 ||
 	       reclaim_others_are_protected(session, request->client);
@@ -431,7 +432,7 @@ void park_stolen(struct session *session)
 void park_compacted(struct session *session)
 {
 	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
-		session->parked[i].compacted |= session->parked[i].stole;
+		session->parked[i].n_compacted += session->parked[i].stole;
 }
 
 void park_purged(struct session *session)

@@ -67,13 +67,13 @@ struct parked {
 	uint64_t id;
 	uint64_t deadline_ns;
 	uint64_t since_ns;
-	int condition;  /* why it waits */
-	bool stalls;    /* counted by stall.c: it waits for frames */
-	bool steals;    /* `pass` over its client's own magazines began ... */
-	bool stole_own; /* ... and is done */
-	bool stole;     /* all magazines were looked through since it waits */
-	bool compacted; /* a run was looked for since it waits, in vain */
-	bool purged;    /* of all purge tables nothing was left to take, since it waits */
+	int condition;        /* why it waits */
+	bool stalls;          /* counted by stall.c: it waits for frames */
+	bool steals;          /* `pass` over its client's own magazines began ... */
+	bool stole_own;       /* ... and is done */
+	bool stole;           /* all magazines were looked through since it waits */
+	uint32_t n_compacted; /* tries to empty a run since it waits, in vain */
+	bool purged;          /* of all purge tables nothing was left to take, since it waits */
 	bool is_alloc;
 	struct pool_pass pass;
 	struct message_pcp_refill refill;

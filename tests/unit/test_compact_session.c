@@ -85,6 +85,44 @@ static void who_is_alone_has_its_own_run_emptied(void)
 	shell_close(t.s);
 }
 
+/* Of a segment larger than the tables each try looks at a part: nobody is refused after the first.
+ */
+static void who_is_alone_waits_until_all_parts_were_looked_at(void)
+{
+	struct story t = begin();
+	const struct message_reply *reply;
+	uint64_t id;
+
+	t.s->pool.pool->compact_runs = 1;
+	CU_ASSERT_EQUAL(pool_compact_tries(t.s->pool.pool, RUN), N_RUNS);
+	shell_kill(t.s, t.wanter);
+	arm_run(&t, CHEAP, 0);
+	id = shell_alloc_on(t.s, t.holder, 1, RUN, 2000);
+	reply = shell_reply(t.s, t.holder.conn, id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
+	CU_ASSERT_EQUAL(reply->status, 0);
+	CU_ASSERT_EQUAL(reply->result >> 32, CHEAP << RUN);
+	CU_ASSERT(fixture_pool_counter(&t.s->pool, COUNTER_compact_stall) > 1);
+	shell_close(t.s);
+}
+
+/* And once they were it is told at once, and not at its deadline. */
+static void who_is_alone_is_told_when_all_parts_were_looked_at_in_vain(void)
+{
+	struct story t = begin();
+	const struct message_reply *reply;
+	uint64_t id;
+
+	t.s->pool.pool->compact_runs = 1;
+	shell_kill(t.s, t.wanter);
+	id = shell_alloc_on(t.s, t.holder, 1, RUN, 2000);
+	reply = shell_reply(t.s, t.holder.conn, id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
+	CU_ASSERT_EQUAL(reply->status, -ENOMEM);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&t.s->pool, COUNTER_compact_stall), N_RUNS);
+	shell_close(t.s);
+}
+
 static uint64_t counter(const struct story *t, enum counter counter)
 {
 	return fixture_pool_counter(&t->s->pool, counter);
@@ -152,6 +190,10 @@ static void where_no_run_can_be_emptied_nothing_is_taken(void)
 }
 
 CU_TestInfo test_compact_session[] = {
+	{"who is alone waits until all parts were looked at",
+	 who_is_alone_waits_until_all_parts_were_looked_at},
+	{"who is alone is told when all parts were looked at in vain",
+	 who_is_alone_is_told_when_all_parts_were_looked_at_in_vain},
 	{"the cheapest run is emptied for who waits", the_cheapest_run_is_emptied_for_who_waits},
 	{"who is alone has its own run emptied", who_is_alone_has_its_own_run_emptied},
 	{"a pin in the cheapest leads to the next", a_pin_in_the_cheapest_leads_to_the_next},
