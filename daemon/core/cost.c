@@ -116,8 +116,6 @@ static uint64_t median(uint64_t *value, uint32_t n)
 {
 	static const uint32_t gaps[] = {301, 132, 57, 23, 10, 4, 1};
 
-	if (n == 0)
-		return COST_UNKNOWN_NS;
 	for (uint32_t g = 0; g < sizeof gaps / sizeof *gaps; g++)
 		for (uint32_t i = gaps[g]; i < n; i++) {
 			uint64_t at = value[i];
@@ -132,8 +130,10 @@ static uint64_t median(uint64_t *value, uint32_t n)
 
 void cost_update(struct pool *pool)
 {
-	uint64_t known[SHM_MAX_CLIENTS], unknown_ns;
+	uint64_t said[SHM_MAX_CLIENTS + 1], unknown_ns;
 	uint32_t n = 0;
+
+	said[n++] = COST_UNKNOWN_NS;
 
 	for (client_id id = 1; id <= pool->last_table; id++) {
 		struct cost *cost = cost_of(pool, id);
@@ -149,10 +149,9 @@ void cost_update(struct pool *pool)
 		cost->nr_rebuilt = told.nr_rebuilt;
 		cost->nr_refault = told.nr_refault;
 		cost->refault_age = told.refault_age;
-		if (cost->own_ns)
-			known[n++] = cost->own_ns;
+		said[n++] = cost->own_ns ? cost->own_ns : COST_UNKNOWN_NS;
 	}
-	unknown_ns = median(known, n);
+	unknown_ns = median(said, n);
 	for (client_id id = 1; id <= pool->last_table; id++) {
 		struct cost *cost = cost_of(pool, id);
 

@@ -5,7 +5,9 @@
  * The number that is in force for a client has two factors:
  *
  *   cost     what the client declares, corrected by what it measures: an average over the frames
- *            that it rebuilt, newer ones first. Who says nothing gets the median of those who do.
+ *            that it rebuilt, newer ones first. Who says nothing gets the median of what all
+ *            say; silence counts as COST_UNKNOWN_NS, and so does one voice of our own: a client
+ *            that lies does not set alone what its neighbours are thought to cost.
  *   wanted   which part of the purged frames was rebuilt at all. A frame that nobody wants again
  *            costs nothing, whatever its rebuild would. Refaults count by their distance, as in the
  *            kernel's mm/workingset.c: one that comes after several turnovers of the whole cache

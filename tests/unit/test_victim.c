@@ -80,6 +80,43 @@ static void what_is_cheap_to_rebuild_goes_first(void)
 	teardown(&f);
 }
 
+static void declare(struct fixture *f, client_id client, uint64_t cost_ns)
+{
+	struct shm_purge_header *told =
+		(void *)(f->pool.ctl[client] + shm_ctl_purge_offset(FIXTURE_THREADS));
+
+	told->declared_ns = cost_ns;
+}
+
+static uint64_t cost_of_silent(struct fixture *f, client_id client)
+{
+	cost_update(f->pool.pool);
+	return pool_client(f->pool.pool, client)->rebuild_ns;
+}
+
+static void one_client_alone_does_not_set_what_a_silent_one_costs(void)
+{
+	struct fixture f;
+	client_id c, d;
+
+	setup(&f, 1024);
+	c = fixture_pool_client(&f.pool, 0);
+	d = fixture_pool_client(&f.pool, 0);
+	CU_ASSERT_EQUAL(cost_of_silent(&f, f.b), COST_UNKNOWN_NS);
+	declare(&f, f.a, COST_MAX_NS);
+	CU_ASSERT_EQUAL(cost_of_silent(&f, f.b), COST_UNKNOWN_NS);
+	declare(&f, f.a, COST_MIN_NS);
+	CU_ASSERT_EQUAL(cost_of_silent(&f, f.b), COST_UNKNOWN_NS);
+	/* Three who agree do. */
+	add_table(&f, c, 64);
+	add_table(&f, d, 64);
+	declare(&f, f.a, 5000000);
+	declare(&f, c, 5000000);
+	declare(&f, d, 5000000);
+	CU_ASSERT_EQUAL(cost_of_silent(&f, f.b), 5000000);
+	teardown(&f);
+}
+
 static void a_request_gets_what_it_asked_for_and_no_more(void)
 {
 	struct fixture f;
@@ -466,6 +503,8 @@ CU_TestInfo test_victim[] = {
 	{"ages_survive_the_wrap_of_the_clock", ages_survive_the_wrap_of_the_clock},
 	{"equals_pay_alike", equals_pay_alike},
 	{"what_is_cheap_to_rebuild_goes_first", what_is_cheap_to_rebuild_goes_first},
+	{"one_client_alone_does_not_set_what_a_silent_one_costs",
+	 one_client_alone_does_not_set_what_a_silent_one_costs},
 	{"a_request_gets_what_it_asked_for_and_no_more",
 	 a_request_gets_what_it_asked_for_and_no_more},
 	{"only_the_client_that_was_named_pays", only_the_client_that_was_named_pays},
