@@ -368,7 +368,7 @@ uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
 
 /* A magazine whose bottom has not moved for MAGAZINE_IDLE_TICKS is idle: high loses an eighth of
  * what demand had added with each tick. */
-static void tick_magazine(struct pool *pool, const struct magazine *magazine, uint64_t *count)
+static void tick_magazine(struct pool *pool, const struct magazine *magazine)
 {
 	struct shm_head *head = magazine->head;
 	uint64_t bottom = shm_load(magazine->bottom);
@@ -384,10 +384,25 @@ static void tick_magazine(struct pool *pool, const struct magazine *magazine, ui
 		magazine_set_high(pool, magazine);
 	}
 	shm_store(&head->bottom_seen, bottom);
-	if (magazine_bottom_is_sane(magazine, bottom, head->top))
-		*count += magazine_count(bottom, head->top) << magazine->order;
-	else
+	if (!magazine_bottom_is_sane(magazine, bottom, head->top))
 		pool_note_hostile(pool, magazine->client);
+}
+
+void pool_count_magazines(struct pool *pool, client_id client)
+{
+	uint64_t frames = 0;
+
+	for (uint64_t left = pool->client[client].threads; left; left &= left - 1)
+		for (uint32_t m = 0; m < MAGAZINE_COUNT; m++) {
+			struct magazine magazine =
+				magazine_get(pool, client, (uint32_t)__builtin_ctzll(left), m);
+			uint64_t bottom = shm_load(magazine.bottom);
+
+			if (magazine_bottom_is_sane(&magazine, bottom, magazine.head->top))
+				frames += magazine_count(bottom, magazine.head->top)
+					  << magazine.order;
+		}
+	shm_store(&pool_meta_client(pool, client)->nr_magazine, frames);
 }
 
 void pool_tick(struct pool *pool)
@@ -396,8 +411,6 @@ void pool_tick(struct pool *pool)
 	pool->commit_failed = false;
 	pool->no_run = ORDER_COUNT;
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
-		uint64_t count = 0;
-
 		if (pool->client[id].state != CLIENT_ATTACHED)
 			continue;
 		for (uint64_t left = pool->client[id].threads; left; left &= left - 1)
@@ -405,9 +418,9 @@ void pool_tick(struct pool *pool)
 				struct magazine magazine =
 					magazine_get(pool, id, (uint32_t)__builtin_ctzll(left), m);
 
-				tick_magazine(pool, &magazine, &count);
+				tick_magazine(pool, &magazine);
 			}
-		shm_store(&pool_meta_client(pool, id)->nr_magazine, count);
+		pool_count_magazines(pool, id);
 	}
 	victim_tick(pool);
 }

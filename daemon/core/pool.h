@@ -426,6 +426,8 @@ bool pool_compact_is_through(const struct pool *pool);
 
 /* Once a second: the generation clock, what magazines hold (bottom_seen), decay of high. */
 void pool_tick(struct pool *pool);
+/* What META says of the frames in the client's magazines is brought up to date, as a tick does. */
+void pool_count_magazines(struct pool *pool, client_id client);
 /* Writes the gauges of counters.def; the session does it after each step. */
 void pool_publish(struct pool *pool);
 void pool_count(struct pool *pool, enum counter counter, uint64_t n);

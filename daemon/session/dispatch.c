@@ -306,6 +306,7 @@ static void do_status(const struct request *req)
 	const struct shm_client *shown = pool_client(req->session->pool, req->client);
 	struct message_reply *reply = ok(req);
 
+	pool_count_magazines(req->session->pool, req->client);
 	reply->nr_owned = shown->nr_owned;
 	reply->nr_shared = shown->nr_shared;
 	reply->nr_bad_free = shown->nr_bad_free;

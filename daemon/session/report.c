@@ -169,6 +169,7 @@ static void dry_client(struct dry_run *run, client_id client, uint32_t only)
 	uint64_t before = run->found;
 
 	if (only == CACHE_ALL) {
+		pool_count_magazines(session->pool, client);
 		dry_take(run, bits_min(shown->nr_magazine, room), "from magazines of", client,
 			 shown->name);
 		room -= bits_min(room, run->found - before);

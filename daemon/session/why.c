@@ -98,12 +98,13 @@ static struct caches say_caches(struct why_answer *answer, client_id client)
 static void say_parts(struct why_answer *answer, client_id client)
 {
 	const struct shm_client *shown = why_client_of(answer, client);
-	uint64_t held = shown->nr_owned + shown->nr_shared;
-	uint64_t known = shown->nr_magazine + shown->nr_purgeable + shown->nr_pinned;
+	uint64_t held = shown->nr_owned + shown->nr_shared, known, rest, cached;
 	struct caches caches = say_caches(answer, client);
-	uint64_t rest = held > known ? held - known : 0;
-	uint64_t cached = bits_min(caches.frames, rest);
 
+	pool_count_magazines(answer->session->pool, client);
+	known = shown->nr_magazine + shown->nr_purgeable + shown->nr_pinned;
+	rest = held > known ? held - known : 0;
+	cached = bits_min(caches.frames, rest);
 	rest -= cached;
 	why_fact(answer, "can be taken: %l in magazines, %l purgeable, some %l in %l caches",
 		 shown->nr_magazine, shown->nr_purgeable, cached, caches.n);
