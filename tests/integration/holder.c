@@ -82,9 +82,10 @@ static void open_cache(struct stack *stack, const struct holder *holder)
 	CHILD_CHECK(pageclient_start_thread(stack->client) == 0);
 }
 
+/* What it has to prune meanwhile is not made good. */
 static void fill(struct stack *stack, uint64_t n)
 {
-	while (held(stack) < n) {
+	for (uint64_t i = held(stack); i < n; i++) {
 		uint64_t *frame = pageclient_alloc(stack->client, 0, 0);
 
 		if (!frame)
