@@ -11,8 +11,12 @@
 extern CU_TestInfo test_reclaim[];
 
 #define FRAMES 8192u
-static const char config[] = "[segment]\nsize = 32M\n[pcp]\nbatch = 16\n"
-			     "[reclaim]\ndeadline = 200ms\nbreaker = 60s\n";
+#define CONFIG(deadline)                                                                           \
+	"[segment]\nsize = 32M\n[pcp]\nbatch = 16\n[reclaim]\ndeadline = " deadline                \
+	"\nbreaker = 60s\n"
+static const char config[] = CONFIG("200ms");
+/* Where everybody answers, in however long that takes on a busy machine. */
+static const char patient[] = CONFIG("10s");
 
 static pageclient *open_client(const struct fixture *f, uint32_t alloc_timeout_ms)
 {
@@ -67,7 +71,7 @@ static void need_of_one_prunes_the_cache_of_another(void)
 	json_t *root;
 	uint64_t held = 0, left;
 
-	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(fixture_open(&f, patient));
 	CU_ASSERT_TRUE(holder_start(&child, &holder, &held));
 	CU_ASSERT_TRUE(held > FRAMES * 3 / 4); /* it pruned itself when free fell below low */
 	client = open_client(&f, CLOCK_PATIENCE_MS);
@@ -100,7 +104,7 @@ static void two_caches_prune_each_other_and_go_on(void)
 	struct child first, second;
 	uint64_t n;
 
-	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(fixture_open(&f, patient));
 	CU_ASSERT_TRUE(holder_start(&first, &one, &n));
 	CU_ASSERT_TRUE(holder_start(&second, &two, &n));
 	CU_ASSERT_TRUE(holder_ask(&first, HOLDER_COUNT) != UINT64_MAX);
@@ -420,7 +424,7 @@ static void reclaim_brings_back_what_was_asked_for(void)
 	json_t *root;
 	uint64_t n, left;
 
-	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(fixture_open(&f, patient));
 	CU_ASSERT_TRUE(holder_start(&child, &holder, &n));
 	fixture_ctl(&f, &ctl, "reclaim", "--frames", "1000", "--json", NULL);
 	CU_ASSERT_EQUAL(ctl.status, 0);
