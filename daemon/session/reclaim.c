@@ -258,11 +258,14 @@ static bool take_magazines(struct session *session)
 	return !later;
 }
 
-/* The tier has nothing more to give; false: neither has the next. */
+/* The tier has nothing more to give; false: neither has the next, or the slow ones of this one are
+ * waited for: who only counts what came back loses nothing by the time that takes. */
 static bool next_tier(struct session *session)
 {
 	struct reclaim *reclaim = &session->reclaim;
 
+	if (reclaim->admin_target && reclaim->outstanding && !park_demand(session))
+		return false;
 	if (reclaim->tier == POOL_TIER_SPARED) {
 		reclaim_end(session, false);
 		return false;
@@ -275,19 +278,21 @@ static bool next_tier(struct session *session)
 static bool advance_wave(struct session *session)
 {
 	struct reclaim *reclaim = &session->reclaim;
+	uint64_t before = reclaim->nr_returned;
+	bool begins = !reclaim->wave.asking;
 
 	if (!reclaim->wave.purged) {
 		reclaim->wave.purged = purge_share(session);
 		return reclaim->wave.purged;
 	}
-	if (!reclaim->wave.asking) {
-		if (reclaim->last_wave && reclaim->nr_returned == reclaim->before_wave)
-			return next_tier(session);
-		pool_count(session->pool, COUNTER_pageoutrun, 1);
-		reclaim->before_wave = reclaim->nr_returned;
-	}
+	if (begins && reclaim->last_wave && before == reclaim->before_wave)
+		return next_tier(session);
 	if (shrink_ask(session)) {
 		reclaim->last_wave = reclaim->priority == 0;
+		if (begins) {
+			reclaim->before_wave = before;
+			pool_count(session->pool, COUNTER_pageoutrun, 1);
+		}
 		return false;
 	}
 	if (reclaim->priority == 0)

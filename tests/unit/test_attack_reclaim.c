@@ -263,6 +263,38 @@ static void what_a_steal_takes_of_a_scan_is_to_its_credit(void)
 	shell_close(s);
 }
 
+/* A wave is waited for 50 ms, and a cache may take its deadline. Its answer is part of the run. */
+static void an_administrator_waits_for_a_slow_cache(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client c = shell_attach(s, "slow", 0);
+	struct message reclaim = {.kind = MESSAGE_RECLAIM, .reclaim = {.nr_frames = 40}};
+	uint32_t root = shell_observe(s, 0);
+	const struct message *upcall;
+	uint64_t id, nr_free;
+
+	CU_ASSERT_EQUAL(shell_register(s, c, 1)->status, 0);
+	(void)shell_fill(s, c, 1000);
+	nr_free = pool_nr_free(s->pool.pool);
+	id = shell_say(s, root, &reclaim);
+	shell_shrink_done(s, c.id, shell_next_upcall(s, c.id), 3000, 0, 0);
+	for (uint32_t n = 0; n < 40 && !shell_reply(s, root, id); n++) {
+		pfn_t pfn = s->pool.pool->client[c.id].owned;
+
+		upcall = shell_next_upcall(s, c.id);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+		s->now_ns += 80 * MS;
+		shell_event(s, &(struct session_event){.kind = EVENT_TICK});
+		CU_ASSERT_PTR_NULL(shell_reply(s, root, id));
+		CU_ASSERT_EQUAL(shell_free(s, c, pfn, 0)->status, 0);
+		shell_shrink_done(s, c.id, upcall, 3000, upcall->shrink.nr_to_scan, 1);
+	}
+	CU_ASSERT_PTR_NOT_NULL_FATAL(shell_reply(s, root, id));
+	CU_ASSERT_EQUAL(shell_reply(s, root, id)->count, 40);
+	CU_ASSERT_EQUAL(pool_nr_free(s->pool.pool), nr_free + 40);
+	shell_close(s);
+}
+
 CU_TestInfo test_attack_reclaim[] = {
 	{"an answer without a question is ignored", an_answer_without_a_question_is_ignored},
 	{"a crowd of caches hides nobody", a_crowd_of_caches_hides_nobody},
@@ -275,6 +307,7 @@ CU_TestInfo test_attack_reclaim[] = {
 	{"a Reclaim of everything asks for no more than there is",
 	 a_reclaim_of_everything_asks_for_no_more_than_there_is},
 	{"a hung cache does not hold the wave", a_hung_cache_does_not_hold_the_wave},
+	{"an administrator waits for a slow cache", an_administrator_waits_for_a_slow_cache},
 	{"what a steal takes of a scan is to its credit",
 	 what_a_steal_takes_of_a_scan_is_to_its_credit},
 	CU_TEST_INFO_NULL,
