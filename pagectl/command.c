@@ -223,6 +223,16 @@ static const struct command commands[] = {
 		.run = act_resize,
 	},
 	{
+		.name = "config",
+		.args = "",
+		.text = "every key in force, its value, and where it stands",
+		.more = "ORIGIN is FILE:LINE, or default. MEANS is what auto and a percentage are\n"
+			"here. Keys of zones and of [client MATCH] sections are shown where they\n"
+			"are given. What `pagectl set` and `pagectl resize` changed follows, with\n"
+			"these as its origin. `paged --check-config` looks at the files instead.\n",
+		.run = act_config,
+	},
+	{
 		.name = "why",
 		.args = "CLIENT|CACHE|PFN",
 		.text = "who holds this, and why it was not reclaimed",

@@ -7,6 +7,7 @@
  *   show_*.c     read META, print: a table for people or one JSON object (json.h)
  *   act.c        check, drain, reclaim: one call each
  *   act_set.c    set: limits of a client
+ *   act_config.c config: every key in force, its value and where it stands
  *   act_why.c    why: who holds what, and why it was not reclaimed
  *   offline*.c   check --offline: the segments of a dead daemon, recovered and recounted as copies
  *   verdict.c    what both checks say in the end
@@ -98,6 +99,7 @@ int act_set(struct pagectl *ctl);
 int act_resize(struct pagectl *ctl);
 int act_why(struct pagectl *ctl);
 int act_run(struct pagectl *ctl);
+int act_config(struct pagectl *ctl);
 
 /* Calls, and prints to stderr if no reply comes. What the reply's status means is the caller's to
  * say: a Check that finds a broken invariant is an answer. Returns an enum pagectl_exit. */

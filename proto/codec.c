@@ -50,7 +50,8 @@
 	X(SHRINK_DONE, shrink_done, ShrinkDone)                                                    \
 	X(PURGE_TABLE, purge_table, PurgeTable)                                                    \
 	X(SET, set, Set)                                                                           \
-	X(WHY, why, Why)
+	X(WHY, why, Why)                                                                           \
+	X(CONFIG, config, Config)
 #define EMPTY_BODIES(X)                                                                            \
 	X(STATUS, status, Status)                                                                  \
 	X(GOODBYE, goodbye, Goodbye)                                                               \

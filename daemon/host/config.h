@@ -4,10 +4,12 @@
  * --check-config and packaging/paged.conf, which a test compares with it. A value is kept as the
  * text that was written and as what it means.
  *
- * Files. The system instance reads /usr/lib/paged/paged.conf and /etc/paged/paged.conf, each
- * followed by the *.conf of the folder paged.conf.d beside it, sorted by name; what is read later
- * wins. `--config FILE` reads FILE and FILE.d/ *.conf instead. A user's or private instance reads
- * none without --config: what an administrator says of the system's socket is not theirs.
+ * Files. The system instance reads /etc/paged/paged.conf, or if there is none the shipped
+ * /usr/lib/paged/paged.conf; then the *.conf of the folders paged.conf.d beside both, sorted by
+ * name. What is read later wins. Of two drop-ins with one name only that of /etc counts, and an
+ * empty one, or a link to /dev/null, masks the other. `--config FILE` reads FILE and FILE.d/ *.conf
+ * instead. A user's or private instance reads none without --config: what an administrator says of
+ * the system's socket is not theirs.
  *
  * Errors are collected, not just the first: `file:line: section.key: what is wrong; what would be
  * right`. A key that the design names and this version has no effect for is an error too: nobody
@@ -141,7 +143,8 @@ struct config_zone {
 	X(high, SHM_SET_HIGH, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE)                       \
 	X(max, SHM_SET_MAX, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE)                         \
 	X(weight, SHM_SET_WEIGHT, NUMBER, 10000, CONFIG_MAY_NONE)                                  \
-	X(zone, SHM_SET_ZONE, TEXT, 0, 0)
+	X(zone, SHM_SET_ZONE, TEXT, 0, 0)                                                          \
+	X(access, SHM_SET_ACCESS, CHOICE, 0, 0)
 enum config_client_key {
 #define X(key, bit, type, high, flags) CONFIG_CLIENT_##key,
 	CONFIG_CLIENT_KEYS(X)
@@ -183,10 +186,11 @@ const struct config_info *config_info(enum config_key key);
 /* Fills config with the defaults. */
 void config_init(struct config *config);
 
-/* Reads one file (it has to exist), or the system's files where they exist. Errors are added; the
- * rest is read all the same. config is fit for use only if errors->n is 0 afterwards. */
+/* Reads one file (it has to exist), or the system's files below root ("" but in tests) where they
+ * exist. Errors are added; the rest is read all the same. config is fit for use only if errors->n
+ * is 0 afterwards. */
 void config_read(struct config *config, const char *file, struct config_errors *errors);
-void config_read_system(struct config *config, struct config_errors *errors);
+void config_read_system(struct config *config, const char *root, struct config_errors *errors);
 
 /* The segment's size in bytes, whole pageblocks, of a machine or cgroup with machine_bytes. Adds to
  * errors if what was asked for is less than a pageblock, or 2^32 frames or more. */
@@ -212,6 +216,25 @@ uint64_t config_bytes(const struct config_value *value, uint64_t whole);
 
 /* Bytes of a frame. */
 uint64_t config_page_size(const struct config *config);
+
+/* What values mean here: the segment as it is, and the files in use. */
+struct config_facts {
+	uint64_t segment_bytes, max_bytes;
+	uint32_t batch, busy_poll_us;
+	const char *backing, *socket, *pressure; /* NULL: not known */
+};
+
+/* config_lines.c: config as lines for Config (message.h), in *ret_config->line, which is the
+ * caller's to free(). Without memory there are none. */
+void config_lines(const struct config *config, const struct config_facts *facts, uint32_t serial,
+		  struct session_config *ret_config);
+void config_free_lines(struct session_config *config);
+/* A key of a zone or a client section by its number, NULL behind the last; *ret_value is its value
+ * there. */
+const struct config_info *config_zone_key(const struct config *config, uint32_t zone, uint32_t key,
+					  const struct config_value **ret_value);
+const struct config_info *config_client_key(const struct config *config, uint32_t client,
+					    uint32_t key, const struct config_value **ret_value);
 
 /* Writes config as a file that says the same: each key with its meaning, defaults commented out. */
 void config_print(const struct config *config, FILE *file);

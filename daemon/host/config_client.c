@@ -18,16 +18,17 @@
 
 static const struct config_info keys[CONFIG_NR_CLIENT_KEYS] = {
 #define X(key_, bit_, type_, high_, flags_)                                                        \
-	[CONFIG_CLIENT_##key_] = {.section = "client",                                             \
-				  .key = #key_,                                                    \
-				  .text = CONFIG_##type_ == CONFIG_SIZE   ? "1G"                   \
-					  : CONFIG_##type_ == CONFIG_TEXT ? "normal"               \
-									  : "100",                 \
-				  .choices = "",                                                   \
-				  .help = "",                                                      \
-				  .type = CONFIG_##type_,                                          \
-				  .high = high_,                                                   \
-				  .flags = flags_},
+	[CONFIG_CLIENT_##                                                                          \
+		key_] = {.section = "client",                                                      \
+			 .key = #key_,                                                             \
+			 .text = CONFIG_##type_ == CONFIG_SIZE   ? "1G"                            \
+				 : CONFIG_##type_ == CONFIG_TEXT ? "normal"                        \
+								 : "100",                          \
+			 .choices = CONFIG_##type_ == CONFIG_CHOICE ? "full|observe" : "",         \
+			 .help = "",                                                               \
+			 .type = CONFIG_##type_,                                                   \
+			 .high = high_,                                                            \
+			 .flags = flags_},
 	CONFIG_CLIENT_KEYS(X)
 #undef X
 };
@@ -189,7 +190,7 @@ void config_set_client(struct config *config, const char *file, uint32_t line, c
 			return;
 		}
 	config_error(errors, file, line, section, key,
-		     "no such key; min, low, high, max, weight or zone would be right");
+		     "no such key; min, low, high, max, weight, zone or access would be right");
 }
 
 /* --- what it means ----------------------------------------------------------------------------
@@ -275,10 +276,20 @@ void config_rules(const struct config *config, uint64_t segment_bytes, uint32_t 
 			*frames[k] = bytes ? bits_max(bytes >> page_shift, 1) : 0;
 		}
 		rule->weight = (uint32_t)client->value[CONFIG_CLIENT_weight].n;
+		rule->observe_only = client->value[CONFIG_CLIENT_access].n == 1;
 		if (is_given(client, CONFIG_CLIENT_zone))
 			(void)snprintf(rule->zone, sizeof(rule->zone), "%.31s",
 				       client->value[CONFIG_CLIENT_zone].text);
 	}
+}
+
+const struct config_info *config_client_key(const struct config *config, uint32_t client,
+					    uint32_t key, const struct config_value **ret_value)
+{
+	if (key >= CONFIG_NR_CLIENT_KEYS)
+		return NULL;
+	*ret_value = &config->client[client].value[key];
+	return &keys[key];
 }
 
 bool config_same_clients(const struct config *a, const struct config *b)
@@ -315,9 +326,10 @@ void config_print_clients(const struct config *config, FILE *file)
 			"have more, above high a\n# client pays first, above max it gets nothing. "
 			"Sizes or percent of the segment; weight: shares of\n# it. MATCH is uid=, "
 			"gid=, unit=NAME.service or name=GLOB, joined by spaces. All sections that "
-			"fit\n# count, the later ones win key by key.\n#[client name=redis* "
-			"uid=redis]\n#min = 64M\n#low = 10%\n#high = 25%\n#max = 50%\n#weight = "
-			"100\n",
+			"fit\n# count, the later ones win key by key. access: full, or observe, "
+			"which may look at META as\n# pagectl does and attach no client.\n"
+			"#[client name=redis* uid=redis]\n#min = 64M\n#low = 10%\n#high = "
+			"25%\n#max = 50%\n#weight = 100\n#access = full\n",
 			file);
 	for (uint32_t i = 0; i < config->nr_clients; i++) {
 		const struct config_client *client = &config->client[i];

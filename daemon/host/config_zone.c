@@ -263,6 +263,23 @@ void config_plan_zone(const struct config *config, uint32_t i, struct pool_zone_
 		read_fallback(config, i, words, ret_zone->fallback, &wrong);
 }
 
+const struct config_info *config_zone_key(const struct config *config, uint32_t zone, uint32_t key,
+					  const struct config_value **ret_value)
+{
+	const struct config_zone *from = &config->zone[zone];
+	const struct config_value *const values[NR_KEYS] = {
+		[KEY_SIZE] = &from->size,
+		[KEY_NODE] = &from->node,
+		[KEY_FALLBACK] = &from->fallback,
+		[KEY_RESERVE] = &from->reserve,
+	};
+
+	if (key >= NR_KEYS)
+		return NULL;
+	*ret_value = values[key];
+	return &keys[key];
+}
+
 /* --- as a file -------------------------------------------------------------------------------- */
 
 void config_print_zones(const struct config *config, FILE *file)

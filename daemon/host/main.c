@@ -63,7 +63,7 @@ static void read_config(struct daemon *daemon)
 	if (daemon->options.config)
 		config_read(&daemon->config, daemon->options.config, &daemon->errors);
 	else if (daemon->read_system)
-		config_read_system(&daemon->config, &daemon->errors);
+		config_read_system(&daemon->config, "", &daemon->errors);
 }
 
 struct sizes {

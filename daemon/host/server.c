@@ -239,6 +239,7 @@ static void server_free(struct server *server)
 {
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
 		server_release(server, id);
+	config_free_lines(&server->lines);
 	free(server->session);
 	free(server->pool);
 	free(server);
@@ -261,7 +262,7 @@ static void finish(struct server *server)
 
 /* --- birth ---------------------------------------------------------------------------------- */
 
-static uint32_t busy_poll_us(const struct config *config)
+uint32_t server_busy_poll_us(const struct config *config)
 {
 	const struct config_value *value = &config->value[CONFIG_pcp_busy_poll];
 
@@ -276,7 +277,7 @@ static int open_wire(struct server *server)
 	struct wire_options options = {
 		.listen_fd = server->options.endpoint->fd,
 		.queue_bytes = (uint32_t)config->value[CONFIG_limits_queue].n,
-		.busy_poll_us = busy_poll_us(config),
+		.busy_poll_us = server_busy_poll_us(config),
 		.on_event = on_wire_event,
 		.on_look = on_look,
 		.on_awake = on_awake,
@@ -294,16 +295,13 @@ static int open_wire(struct server *server)
 
 static int open_session(struct server *server)
 {
-	const struct segments *segments = server->options.segments;
 	struct session_limits limits;
 	uint64_t seed;
 
 	server->session = calloc(1, session_bytes());
 	if (!server->session)
 		return -ENOMEM;
-	server->limits_bytes = segments_bytes_wanted(segments);
-	server_limits(server->options.config, server->limits_bytes, segments->options.page_shift,
-		      &limits);
+	(void)server_make_limits(server, &limits); /* the first */
 	if (getrandom(&seed, sizeof(seed), 0) < 0) /* so few bytes come all at once */
 		return -errno;
 	session_init(server->session, server->pool, &limits, seed);

@@ -77,10 +77,11 @@ struct server {
 	struct psi_socket *psi_socket; /* the same, and where there is none */
 	struct session *session;
 	struct pool *pool;
-	uint64_t looked_ns;    /* the last look at magazines */
-	uint64_t born_ns;      /* CLOCK_MONOTONIC: when the lock was ours */
-	uint64_t epoch;        /* ours: nobody else's while we live */
-	uint64_t limits_bytes; /* the size that the session's limits are made for */
+	uint64_t looked_ns;          /* the last look at magazines */
+	uint64_t born_ns;            /* CLOCK_MONOTONIC: when the lock was ours */
+	uint64_t epoch;              /* ours: nobody else's while we live */
+	uint64_t limits_bytes;       /* the size that the session's limits are made for */
+	struct session_config lines; /* what Config is answered with */
 	bool serving;
 	bool stopping;
 	bool stepping;
@@ -144,6 +145,11 @@ void server_close_signals(struct server *server);
 void server_reload(struct server *server);
 /* Tells the session its limits, after the configuration or the size has changed. */
 void server_tell_limits(struct server *server);
+/* What the session is told of the configuration, with new lines for Config; the old ones are to be
+ * freed when it was. */
+struct session_config server_make_limits(struct server *server, struct session_limits *ret_limits);
+/* As busy_poll has it on this machine. */
+uint32_t server_busy_poll_us(const struct config *config);
 /* What the session wants to know of a configuration. */
 void server_limits(const struct config *config, uint64_t segment_bytes, uint32_t page_shift,
 		   struct session_limits *ret_limits);

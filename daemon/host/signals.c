@@ -6,6 +6,7 @@
  * supervisor passes its signal on. */
 #include "daemon/host/server.h"
 
+#include "daemon/core/pcp.h"
 #include "paged/bits.h"
 #include "paged/crash_point.h"
 
@@ -62,8 +63,10 @@ static bool take_changes(struct server *server, const struct config *config)
 		const struct config_value *now = &config->value[i];
 		bool live = info->flags & CONFIG_LIVE;
 
-		if (is_same(info, now, in_force))
+		if (is_same(info, now, in_force)) {
+			*in_force = *now; /* it may stand elsewhere */
 			continue;
+		}
 		any |= live;
 		log_print(server->options.log, LOG_LEVEL_NOTICE, "%s.%s: %s, was %s%s",
 			  info->section, info->key, now->text, in_force->text,
@@ -76,33 +79,51 @@ static bool take_changes(struct server *server, const struct config *config)
 		log_print(server->options.log, LOG_LEVEL_NOTICE,
 			  "[client] sections: %u, were %u, or others", config->nr_clients,
 			  server->options.config->nr_clients);
-		config_take_clients(server->options.config, config);
 	}
+	config_take_clients(server->options.config, config);
 	return any;
+}
+
+struct session_config server_make_limits(struct server *server, struct session_limits *ret_limits)
+{
+	const struct segments *segments = server->options.segments;
+	const struct config *config = server->options.config;
+	struct session_config before = server->lines;
+	struct config_facts facts = {
+		.segment_bytes = segments_bytes_wanted(segments),
+		.max_bytes = segments->meta->data_bytes,
+		.batch = pcp_batch(pool_nr_managed(server->pool), segments->options.page_shift),
+		.busy_poll_us = server_busy_poll_us(config),
+		.backing = segments->backing == SHM_BACKING_POSIX ? "posix" : "memfd",
+		.socket = server->options.endpoint->path,
+		.pressure = server->options.pressure->path,
+	};
+
+	server->limits_bytes = facts.segment_bytes;
+	server_limits(config, facts.segment_bytes, segments->options.page_shift, ret_limits);
+	config_lines(config, &facts, before.serial + 1, &server->lines);
+	ret_limits->config = server->lines;
+	return before;
 }
 
 void server_tell_limits(struct server *server)
 {
-	const struct segments *segments = server->options.segments;
 	struct session_event event = {.kind = EVENT_LIMITS};
 	struct session_limits limits;
+	struct session_config before = server_make_limits(server, &limits);
 
-	server->limits_bytes = segments_bytes_wanted(segments);
-	server_limits(server->options.config, server->limits_bytes, segments->options.page_shift,
-		      &limits);
 	event.limits = &limits;
 	server_event(server, &event);
+	config_free_lines(&before);
 }
 
 static void apply(struct server *server, const struct config *config)
 {
-	if (!take_changes(server, config)) {
+	if (!take_changes(server, config))
 		log_print(
 			server->options.log, LOG_LEVEL_NOTICE,
 			"configuration read again: nothing changed that can change while running");
-		return;
-	}
-	server_tell_limits(server);
+	server_tell_limits(server); /* also where only the lines have moved */
 }
 
 void server_reload(struct server *server)
@@ -115,7 +136,7 @@ void server_reload(struct server *server)
 		if (server->options.config_file)
 			config_read(config, server->options.config_file, errors);
 		else if (server->options.read_system)
-			config_read_system(config, errors);
+			config_read_system(config, "", errors);
 		if (errors->n == 0)
 			config_check_sizes(config, segments_bytes_wanted(server->options.segments),
 					   errors);

@@ -1,9 +1,11 @@
-/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set. */
+/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set, Why;
+ * and Config, which everybody may: META tells of limits and who has them already. */
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
 
 #include <errno.h>
+#include <string.h>
 
 /* A client that lies breaks no invariant of ours: it is noted, and the rest is looked at again.
  * More tries: a check takes longer while clients lie one after the other; fewer: it calls that
@@ -186,6 +188,25 @@ static void do_set(struct session *session, uint32_t conn, const struct message 
 		       set->key);
 }
 
+static void do_config(struct session *session, uint32_t conn, const struct message *message)
+{
+	const struct session_config *config = &session->limits.config;
+	uint32_t number = message->config.number;
+	struct message_reply *reply;
+
+	if (number >= config->nr_lines) {
+		session_refuse(session, conn, message->id, -ENOENT,
+			       "the configuration has %u lines, there is no line %u",
+			       config->nr_lines, number);
+		return;
+	}
+	reply = session_reply(session, conn, message->id);
+	memcpy(reply->text, config->line[number], sizeof reply->text);
+	reply->text[sizeof reply->text - 1] = '\0';
+	reply->count = config->nr_lines;
+	reply->result = config->serial;
+}
+
 void admin_dispatch(struct session *session, uint32_t conn, const struct message *message)
 {
 	static void (*const handlers[MESSAGE_NR_KINDS])(struct session *, uint32_t,
@@ -196,9 +217,14 @@ void admin_dispatch(struct session *session, uint32_t conn, const struct message
 	};
 	uint32_t uid = session->connection[conn].peer.uid;
 
+	if (message->kind == MESSAGE_CONFIG) {
+		do_config(session, conn, message);
+		return;
+	}
 	if (!handlers[message->kind]) {
-		session_refuse(session, conn, message->id, -EPERM,
-			       "an observer may ask for Check, Drain, Reclaim, Set and Why only");
+		session_refuse(
+			session, conn, message->id, -EPERM,
+			"an observer may ask for Check, Config, Drain, Reclaim, Set and Why only");
 		return;
 	}
 	if (uid != 0 && uid != session->limits.admin_uid) {

@@ -339,6 +339,11 @@ void handshake_hello(struct session *session, uint32_t conn, const struct messag
 		status = -EINVAL;
 		session_refuse(session, conn, message->id, status, "max_threads is %u, at most %u",
 			       hello->max_threads, SHM_MAX_THREADS);
+	} else if (!(hello->flags & HELLO_OBSERVER) &&
+		   limits_observe_only(session, &session->connection[conn].peer, hello->name)) {
+		status = -EACCES;
+		session_refuse(session, conn, message->id, status,
+			       "a [client] section of the configuration says access = observe");
 	}
 	if (status)
 		handshake_end(session, conn);

@@ -58,6 +58,21 @@ bool limits_match(const struct limits_rule *rule, uint32_t uid, uint32_t gid, co
 	       (!(rule->criteria & RULE_NAME) || glob_fits(rule->name, name));
 }
 
+bool limits_observe_only(const struct session *session, const struct session_peer *peer,
+			 const char *name)
+{
+	bool observe_only = false;
+
+	for (uint32_t i = 0; i < session->limits.nr_rules; i++) {
+		const struct limits_rule *rule = &session->limits.rule[i];
+
+		if (rule->given & SHM_SET_ACCESS &&
+		    limits_match(rule, peer->uid, peer->gid, name, peer->unit))
+			observe_only = rule->observe_only;
+	}
+	return observe_only;
+}
+
 /* --- what is in force ----------------------------------------------------------------------------
  */
 

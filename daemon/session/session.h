@@ -104,9 +104,18 @@ struct limits_rule {
 	uint32_t weight;
 	uint64_t min, low, high, max; /* frames; high and max 0: none */
 	char zone[SHM_NAME_BYTES];    /* requests start from there */
+	bool observe_only;            /* it may not attach a client */
 	char match[SHM_NAME_BYTES];   /* as people are told of it */
 };
 #define SESSION_MAX_RULES 32u /* [client] sections; lower refuses large installations */
+
+/* What Config is answered with: lines that the shell wrote and does not touch until after the next
+ * LIMITS. */
+struct session_config {
+	uint32_t nr_lines;
+	uint32_t serial; /* another one with other lines */
+	const char (*line)[MESSAGE_TEXT_BYTES];
+};
 
 /* What the configuration says and SIGHUP may change. */
 struct session_limits {
@@ -122,6 +131,7 @@ struct session_limits {
 	uint32_t admin_uid;    /* beside root, who may Reclaim, Drain, Set and Check */
 	uint32_t nr_rules;     /* in the order of the files: the later ones win */
 	struct limits_rule rule[SESSION_MAX_RULES];
+	struct session_config config;
 };
 
 struct session_event {

@@ -340,6 +340,9 @@ void limits_set(struct session *session, uint32_t conn, uint64_t id, const struc
 /* Do the rule's criteria all fit? name and unit are NUL-terminated. */
 bool limits_match(const struct limits_rule *rule, uint32_t uid, uint32_t gid, const char *name,
 		  const char *unit);
+/* Has the configuration said that a client of that name may not be attached by peer? */
+bool limits_observe_only(const struct session *session, const struct session_peer *peer,
+			 const char *name);
 
 /* --- dispatch.c ---------------------------------------------------------------------------------
  */

@@ -50,7 +50,8 @@
 	X(SHRINK_DONE, "ShrinkDone")                                                               \
 	X(PURGE_TABLE, "PurgeTable")                                                               \
 	X(SET, "Set")                                                                              \
-	X(WHY, "Why")
+	X(WHY, "Why")                                                                              \
+	X(CONFIG, "Config")
 enum message_kind {
 #define X(name, text) MESSAGE_##name,
 	MESSAGE_KINDS(X)
@@ -60,8 +61,8 @@ enum message_kind {
 
 enum {                            /* hello.flags */
        HELLO_OBSERVER = 1u << 0,  /* META read-only and nothing else; no client id. May send Status,
-				     and, if the administrator's, Reclaim, Drain, Check, Set, Why
-				   */
+				     Config and, if the administrator's, Reclaim, Drain, Check,
+				     Set, Why */
        HELLO_READ_ONLY = 1u << 1, /* DATA read-only: may import and put, not allocate */
 };
 
@@ -203,6 +204,13 @@ struct message_why {
 	uint32_t client; /* CACHE: whose */
 };
 
+/* Config: line `number` of the configuration in force, from 0. text: section, key, value, what it
+ * means here ("" if it says so itself) and where it stands, a line each; count: how many there are;
+ * result: another number after each change. -ENOENT behind the last. */
+struct message_config {
+	uint32_t number;
+};
+
 struct message_drain {
 	uint32_t client; /* 0: all */
 };
@@ -222,8 +230,9 @@ struct message_reply {
 	uint32_t shrink_self; /* with -EAGAIN: only the caller's own shrinkers could help; this many
 				 frames are wanted */
 	uint64_t count;  /* PcpRefill, PcpDrain: frames in the magazine. Reclaim, Drain: frames that
-			    came back */
-	uint64_t result; /* Alloc: pfn << 32 | gen. Share: handle. Import: pfn << 32 | order */
+			    came back. Config: lines */
+	uint64_t result; /* Alloc: pfn << 32 | gen. Share: handle. Import: pfn << 32 | order.
+			    Config: its serial */
 	uint64_t nr_owned, nr_shared, nr_bad_free, nr_magazine; /* Status */
 	uint64_t min, low, high, max;                           /* Status */
 	uint64_t nr_purged;                                     /* Status */
@@ -278,6 +287,7 @@ struct message {
 		struct message_purge_table purge_table;
 		struct message_set set;
 		struct message_why why;
+		struct message_config config;
 	};
 };
 

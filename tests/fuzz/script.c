@@ -137,6 +137,8 @@ static struct message request(enum message_kind kind, struct fuzz_input *input)
 						   a & 0x80 ? SET_DEFAULT : n};
 	else if (kind == MESSAGE_WHY)
 		message.why = (struct message_why){b & 3u, n, a & 7u};
+	else if (kind == MESSAGE_CONFIG)
+		message.config.number = n;
 	return message;
 }
 

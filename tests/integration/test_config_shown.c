@@ -1,0 +1,114 @@
+/* tests/integration/test_config_shown.c - `pagectl config`: what counts, where it stands, and what
+ * changed since. */
+#include "tests/integration/fixture.h"
+
+#include <CUnit/CUnit.h>
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+extern CU_TestInfo test_config_shown[];
+
+/* The row of that key; NULL if there is none, or none with that origin. */
+static const json_t *find(const json_t *root, const char *section, const char *key,
+			  const char *origin)
+{
+	const json_t *keys = json_object_get(root, "keys");
+
+	for (size_t i = 0; i < json_array_size(keys); i++) {
+		const json_t *row = json_array_get(keys, i);
+		const char *from = json_string_value(json_object_get(row, "origin"));
+
+		if (strcmp(json_string_value(json_object_get(row, "section")), section) == 0 &&
+		    strcmp(json_string_value(json_object_get(row, "key")), key) == 0 && from &&
+		    strlen(from) >= strlen(origin) &&
+		    strcmp(from + strlen(from) - strlen(origin), origin) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static bool is(const json_t *row, const char *field, const char *text)
+{
+	const char *value = row ? json_string_value(json_object_get(row, field)) : NULL;
+
+	return value && strcmp(value, text) == 0;
+}
+
+static void each_key_has_its_value_and_its_line(void)
+{
+	struct fixture f;
+	struct program ctl;
+	json_t *root;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+					"[reclaim]\nmin_free = 25%\n"
+					"[client name=web]\nhigh = 50%\n"));
+	root = fixture_ctl_json(&f, "config");
+	CU_ASSERT_TRUE(is(find(root, "segment", "size", ".conf:2"), "value", "64M"));
+	CU_ASSERT_TRUE(is(find(root, "reclaim", "min_free", ".conf:5"), "means", "16M"));
+	CU_ASSERT_TRUE(is(find(root, "client name=web", "high", ".conf:7"), "means", "32M"));
+	CU_ASSERT_TRUE(is(find(root, "socket", "path", "default"), "means", f.socket));
+	CU_ASSERT_TRUE(is(find(root, "limits", "handshakes", "default"), "value", "64"));
+	CU_ASSERT_PTR_NULL(json_object_get(find(root, "segment", "size", ".conf:2"), "means"));
+	json_decref(root);
+	fixture_ctl(&f, &ctl, "config", NULL);
+	CU_ASSERT_EQUAL(ctl.status, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "ORIGIN"));
+	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "client name=web.high"));
+	program_done(&ctl);
+	fixture_close(&f);
+}
+
+static void a_reload_and_a_set_are_seen(void)
+{
+	struct fixture f;
+	struct program ctl;
+	pageclient *client;
+	json_t *root;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"));
+	client = fixture_client(&f, "web");
+	/* The same values elsewhere, and one that is new. */
+	fixture_configure(&f, "# moved\n\n[segment]\nsize = 64M\nbacking = memfd\n"
+			      "[reclaim]\ndeadline = 2s\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "reclaim.deadline: 2s, was 1000ms"));
+	fixture_ctl(&f, &ctl, "set", "web", "max=8M", NULL);
+	CU_ASSERT_EQUAL(ctl.status, 0);
+	program_done(&ctl);
+	root = fixture_ctl_json(&f, "config");
+	CU_ASSERT_TRUE(is(find(root, "segment", "size", ".conf:4"), "value", "64M"));
+	CU_ASSERT_TRUE(is(find(root, "reclaim", "deadline", ".conf:7"), "value", "2s"));
+	CU_ASSERT_TRUE(is(find(root, "client 1 (web)", "max", "pagectl set"), "value", "8M"));
+	json_decref(root);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
+static void who_may_observe_only_is_refused_and_looks_all_the_same(void)
+{
+	struct fixture f;
+	struct pageclient_options options;
+	pageclient *client = NULL;
+	json_t *root;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+					"[client name=*]\naccess = observe\n"));
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.name = "web";
+	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -EACCES);
+	CU_ASSERT_PTR_NULL(client);
+	root = fixture_ctl_json(&f, "status");
+	json_decref(root);
+	fixture_close(&f);
+}
+
+CU_TestInfo test_config_shown[] = {
+	{"each key has its value and its line", each_key_has_its_value_and_its_line},
+	{"a reload and a set are seen", a_reload_and_a_set_are_seen},
+	{"who may observe only is refused, and looks all the same",
+	 who_may_observe_only_is_refused_and_looks_all_the_same},
+	CU_TEST_INFO_NULL,
+};
