@@ -85,6 +85,29 @@ static const struct command commands[] = {
 		.more_help = show_vmstat_help,
 	},
 	{
+		.name = "metrics",
+		.args = "",
+		.text = "everything above in Prometheus' text format 0.0.4",
+		.more = "For node_exporter's textfile collector, or to look at; `pagectl "
+			"exporter`\n"
+			"serves the same over HTTP. At most 256 clients and 256 caches are told;\n"
+			"paged_metrics_omitted counts the rest.\n",
+		.run = show_metrics,
+	},
+	{
+		.name = "exporter",
+		.args = "--listen WHERE",
+		.text = "serve `metrics` over HTTP, at /metrics, until SIGTERM",
+		.more = "WHERE is ADDR:PORT, [ADDR]:PORT or unix:PATH; a port of 0 is any that is\n"
+			"free, and said. Without a daemon paged_up is 0, and the next one is "
+			"found\n"
+			"by itself. /-/healthy tells that the exporter lives. At most 16 "
+			"connections.\n",
+		.options = OPTION_LISTEN,
+		.is_alone = true,
+		.run = run_exporter,
+	},
+	{
 		.name = "psi",
 		.args = "",
 		.text = "who waited for frames, and how long, as /proc/pressure",
@@ -276,6 +299,7 @@ static const struct {
 	{OPTION_RUN, "--size SIZE", "of its segment, as in paged.conf; by default 64M"},
 	{OPTION_RUN, "--config FILE", "its configuration; --size counts all the same"},
 	{OPTION_RUN, "--paged FILE", "the daemon; by default the one beside pagectl, or in $PATH"},
+	{OPTION_LISTEN, "--listen WHERE", "127.0.0.1:9000, [::1]:9000 or unix:/PATH"},
 	{OPTION_VERBOSE, "-v, --verbose", "with more: units and meanings, or histograms"},
 	{0, "--json", "one JSON object with a version field, for programs"},
 	{0, "--socket PATH", "the daemon's socket"},

@@ -17,6 +17,7 @@ enum {
 	OPTION_DRY_RUN = 1u << 6,
 	OPTION_SIMULATE = 1u << 8,
 	OPTION_OLDER_THAN = 1u << 12,
+	OPTION_LISTEN = 1u << 13,
 	OPTION_WATCH = 1u << 16,
 	OPTION_SECONDS = 1u << 17, /* its operand is an interval; with OPTION_WATCH: --watch's */
 	OPTION_OUT = 1u << 18,

@@ -34,6 +34,7 @@ enum { /* what getopt_long() returns for options without a letter */
        LONG_SIZE,
        LONG_CONFIG,
        LONG_PAGED,
+       LONG_LISTEN,
 };
 
 static const struct option long_options[] = {
@@ -56,6 +57,7 @@ static const struct option long_options[] = {
 	{"size", required_argument, NULL, LONG_SIZE},
 	{"config", required_argument, NULL, LONG_CONFIG},
 	{"paged", required_argument, NULL, LONG_PAGED},
+	{"listen", required_argument, NULL, LONG_LISTEN},
 	{"verbose", no_argument, NULL, 'v'},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
@@ -214,6 +216,9 @@ static int take_option(struct pagectl *ctl, int option, uint32_t *seen)
 	} else if (option == LONG_OLDER_THAN) {
 		r = parse_age(optarg, &ctl->older_s);
 		*seen |= OPTION_OLDER_THAN;
+	} else if (option == LONG_LISTEN) {
+		ctl->listen = optarg;
+		*seen |= OPTION_LISTEN;
 	} else if (option == LONG_DRY_RUN) {
 		ctl->want_dry_run = true;
 		*seen |= OPTION_DRY_RUN;
@@ -301,6 +306,7 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		{OPTION_DRY_RUN, "--dry-run"},   {OPTION_OLDER_THAN, "--older-than"},
 		{OPTION_SIMULATE, "--simulate"}, {OPTION_WATCH, "--watch"},
 		{OPTION_OUT, "--out"},           {OPTION_RUN, "--size, --config and --paged"},
+		{OPTION_LISTEN, "--listen"},
 	};
 
 	if (ctl->socket && !ctl->socket[0])
@@ -327,6 +333,11 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		}
 	if ((ctl->command->options & OPTION_FRAMES) && !ctl->n_frames) {
 		fprintf(stderr, "pagectl: %s needs --frames N; try pagectl %s --help\n",
+			ctl->command->name, ctl->command->name);
+		return PAGECTL_USAGE;
+	}
+	if ((ctl->command->options & OPTION_LISTEN) && !ctl->listen) {
+		fprintf(stderr, "pagectl: %s needs --listen WHERE; try pagectl %s --help\n",
 			ctl->command->name, ctl->command->name);
 		return PAGECTL_USAGE;
 	}

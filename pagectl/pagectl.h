@@ -17,6 +17,8 @@
  *   act_run.c    run: a command with a daemon of its own
  *   run.c        how large a block a zone has, and could have
  *   host.c       what /proc and /sys know beside META
+ *   exporter.c   exporter: the metrics over HTTP; source.c, listen.c: its two ends
+ *   metrics.c    META in Prometheus' text format
  *   table.c, human.c  aligned columns, sizes and times for people
  *
  * pagectl is an observer: it gets META read-only and nothing else, reads it without locks while the
@@ -75,6 +77,7 @@ struct pagectl {
 	const char *config;  /* run --config, NULL: none */
 	const char *paged;   /* run --paged, NULL: searched for */
 	char **program;      /* run: what stands behind --; ends with NULL */
+	const char *listen;  /* exporter --listen, NULL: not given */
 	/* set by main() for a command that runs */
 	struct connection connection;
 	struct shm_view view;
@@ -90,6 +93,8 @@ int show_vmstat(struct pagectl *ctl);
 int show_psi(struct pagectl *ctl);
 int show_top(struct pagectl *ctl);
 int show_map(struct pagectl *ctl);
+int show_metrics(struct pagectl *ctl);
+int run_exporter(struct pagectl *ctl);
 int act_pressure(struct pagectl *ctl);
 int act_check(struct pagectl *ctl);
 int act_check_offline(const struct pagectl *ctl);
