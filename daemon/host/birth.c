@@ -31,6 +31,7 @@ static uint64_t clock_ns(clockid_t clock)
 static int attach_pool(struct server *server, char *text, size_t text_bytes)
 {
 	struct segments *segments = server->options.segments;
+	struct log_fields fields = {0};
 	uint64_t bad = 0;
 	int r;
 
@@ -45,8 +46,9 @@ static int attach_pool(struct server *server, char *text, size_t text_bytes)
 		return segments_put_aside(segments, SEGMENTS_AGAIN,
 					  pool_condition_text((enum pool_condition)r), text,
 					  text_bytes);
+	log_field(&fields, "PAGED_FRAMES=%llu", (unsigned long long)bad);
 	if (bad)
-		log_print(server->options.log, LOG_LEVEL_ERROR,
+		log_event(server->options.log, LOG_LEVEL_ERROR, LOG_ID_SEGMENT_DAMAGED, &fields,
 			  "%llu frames of the segment are damaged and out of use",
 			  (unsigned long long)bad);
 	server->epoch = segments->meta->epoch;
@@ -175,14 +177,20 @@ static void log_birth(const struct server *server, uint32_t n_adopted)
 {
 	const struct segments *segments = server->options.segments;
 	const struct endpoint *endpoint = server->options.endpoint;
+	uint64_t took_ns = clock_ns(CLOCK_MONOTONIC) - server->born_ns;
+	struct log_fields fields = {0};
 	char how[96] = "new";
 
-	if (segments->adopted)
+	if (segments->adopted) {
 		(void)snprintf(how, sizeof(how),
 			       "as the last daemon left it (recovered in %.1f ms, %u client(s))",
-			       (double)(clock_ns(CLOCK_MONOTONIC) - server->born_ns) / 1e6,
-			       n_adopted);
-	log_print(server->options.log, LOG_LEVEL_INFO,
+			       (double)took_ns / 1e6, n_adopted);
+		log_field(&fields, "PAGED_RECOVERED_USEC=%llu", (unsigned long long)took_ns / 1000);
+		log_field(&fields, "PAGED_CLIENTS=%u", n_adopted);
+	}
+	log_field(&fields, "PAGED_SEGMENT_BYTES=%llu",
+		  (unsigned long long)segments_bytes_wanted(segments));
+	log_event(server->options.log, LOG_LEVEL_INFO, LOG_ID_SERVING, &fields,
 		  "serving instance %s on %s: %lluM in frames of %uK, %s, %s",
 		  segments->options.instance,
 		  endpoint->path[0] ? endpoint->path : "the passed socket",

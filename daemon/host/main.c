@@ -28,6 +28,7 @@ enum { EXIT_FAILED = SERVER_FAILED, EXIT_USAGE = 2 };
 
 struct daemon {
 	struct log log;
+	struct log_limits log_limits;
 	struct options options;
 	struct config config;
 	struct config_errors errors;
@@ -188,12 +189,13 @@ static int serve(void *arg, struct control *control)
 		return SERVER_NO_ROOM;
 	}
 	if (r == SEGMENTS_AGAIN || r == SEGMENTS_CHANGED) {
-		log_print(&daemon->log, r == SEGMENTS_AGAIN ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
-			  "%s", daemon->text);
+		log_event(&daemon->log, r == SEGMENTS_AGAIN ? LOG_LEVEL_WARNING : LOG_LEVEL_NOTICE,
+			  LOG_ID_SEGMENT_NEW, NULL, "%s", daemon->text);
 		return SERVER_AGAIN;
 	}
 	if (r)
-		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
+		log_event(&daemon->log, LOG_LEVEL_ERROR, LOG_ID_START_FAILED, NULL, "%s",
+			  daemon->text);
 	return r ? SERVER_FAILED : SERVER_STOPPED;
 }
 
@@ -220,6 +222,9 @@ static int open_instance(struct daemon *daemon)
 	int r = instance_open(options->runtime_dir, options->instance, &daemon->instance,
 			      daemon->text, sizeof(daemon->text));
 
+	if (r == 0)
+		(void)snprintf(daemon->log.instance, sizeof(daemon->log.instance), "%s",
+			       daemon->instance.name);
 	if (r == 0)
 		r = endpoint_plan(&daemon->config, &daemon->instance, &daemon->endpoint,
 				  daemon->text, sizeof(daemon->text));
@@ -266,7 +271,8 @@ static int start(struct daemon *daemon, const struct sizes *sizes)
 	int status;
 
 	if (open_all(daemon, sizes)) {
-		log_print(&daemon->log, LOG_LEVEL_ERROR, "%s", daemon->text);
+		log_event(&daemon->log, LOG_LEVEL_ERROR, LOG_ID_START_FAILED, NULL, "%s",
+			  daemon->text);
 		return EXIT_FAILED;
 	}
 	status = daemon->options.no_supervisor ? serve_alone(&options) : supervisor_run(&options);
@@ -306,12 +312,12 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "paged: error: no memory to start with\n");
 		return EXIT_FAILED;
 	}
-	log_init(&daemon->log, false);
+	log_init(&daemon->log, &daemon->log_limits, false);
 	if (options_parse(argc, argv, &daemon->options)) {
 		free(daemon);
 		return EXIT_USAGE;
 	}
-	log_init(&daemon->log, daemon->options.foreground);
+	log_init(&daemon->log, &daemon->log_limits, daemon->options.foreground);
 	(void)signal(SIGPIPE, SIG_IGN); /* a log that nobody reads any more ends nobody */
 	if (daemon->options.command == OPTIONS_HELP)
 		options_print_help(stdout);

@@ -363,6 +363,21 @@ static void perform_on_wire(struct server *server, const struct session_action *
 		perform_prepare(server, action);
 }
 
+static void perform_log(const struct server *server, const struct session_action *action)
+{
+	struct log_fields fields = {0};
+
+	if (action->client != CLIENT_NONE) {
+		const struct shm_client *shown = pool_client(server->pool, action->client);
+
+		log_field(&fields, "PAGED_CLIENT=%u", action->client);
+		log_field(&fields, "PAGED_CLIENT_NAME=%.31s", shown->name);
+		log_field(&fields, "PAGED_CLIENT_PID=%u", shown->pid);
+		log_field(&fields, "PAGED_CLIENT_UID=%u", shown->uid);
+	}
+	log_event(server->options.log, action->level, action->log_id, &fields, "%s", action->text);
+}
+
 void server_perform(struct server *server, const struct session_action *action)
 {
 	switch (action->kind) {
@@ -395,7 +410,7 @@ void server_perform(struct server *server, const struct session_action *action)
 		server_timer(server, action->at_ns);
 		break;
 	case ACTION_LOG:
-		log_print(server->options.log, action->level, "%s", action->text);
+		perform_log(server, action);
 		break;
 	case ACTION_NR_KINDS:
 		PAGED_CHECK(action->kind != ACTION_NR_KINDS);

@@ -14,9 +14,11 @@ static void on_level(void *arg, uint32_t level)
 	static const char *const words[] = {"none", "low", "medium", "critical"};
 	struct server *server = arg;
 	struct session_event event = {.kind = EVENT_PRESSURE, .level = level};
+	struct log_fields fields = {0};
 
-	log_print(server->options.log, LOG_LEVEL_INFO, "memory pressure of the machine: %s",
-		  words[level]);
+	log_field(&fields, "PAGED_LEVEL=%s", words[level]);
+	log_event(server->options.log, LOG_LEVEL_INFO, LOG_ID_MACHINE_PRESSURE, &fields,
+		  "memory pressure of the machine: %s", words[level]);
 	server_event(server, &event);
 }
 

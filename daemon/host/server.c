@@ -228,10 +228,10 @@ static void log_end(const struct server_options *options)
 
 	segments_names(options->segments, names, sizeof(names));
 	if (names[0])
-		log_print(options->log, LOG_LEVEL_INFO, "stopped; %s remain for the next start",
-			  names);
+		log_event(options->log, LOG_LEVEL_INFO, LOG_ID_STOPPED, NULL,
+			  "stopped; %s remain for the next start", names);
 	else
-		log_print(options->log, LOG_LEVEL_INFO,
+		log_event(options->log, LOG_LEVEL_INFO, LOG_ID_STOPPED, NULL,
 			  "stopped; the segment ends with the daemon");
 }
 

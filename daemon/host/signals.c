@@ -51,6 +51,19 @@ static bool is_same(const struct config_info *info, const struct config_value *a
 	return a->kind == b->kind && a->n == b->n && (!is_text || strcmp(a->text, b->text) == 0);
 }
 
+static void log_change(const struct server *server, const struct config_info *info,
+		       const struct config_value *now, const struct config_value *before)
+{
+	struct log_fields fields = {0};
+
+	log_field(&fields, "PAGED_KEY=%s.%s", info->section, info->key);
+	log_field(&fields, "PAGED_VALUE=%s", now->text);
+	log_field(&fields, "PAGED_OLD_VALUE=%s", before->text);
+	log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, &fields,
+		  "%s.%s: %s, was %s%s", info->section, info->key, now->text, before->text,
+		  info->flags & CONFIG_LIVE ? "" : "; takes effect at the next start");
+}
+
 /* Takes over what counts at once, true if anything does, and logs all that differs from what is in
  * force. The rest stays as the start had it, so that taking it back is no change. */
 static bool take_changes(struct server *server, const struct config *config)
@@ -68,15 +81,13 @@ static bool take_changes(struct server *server, const struct config *config)
 			continue;
 		}
 		any |= live;
-		log_print(server->options.log, LOG_LEVEL_NOTICE, "%s.%s: %s, was %s%s",
-			  info->section, info->key, now->text, in_force->text,
-			  live ? "" : "; takes effect at the next start");
+		log_change(server, info, now, in_force);
 		if (live)
 			*in_force = *now;
 	}
 	if (!config_same_clients(server->options.config, config)) {
 		any = true;
-		log_print(server->options.log, LOG_LEVEL_NOTICE,
+		log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, NULL,
 			  "[client] sections: %u, were %u, or others", config->nr_clients,
 			  server->options.config->nr_clients);
 	}
@@ -142,9 +153,10 @@ void server_reload(struct server *server)
 					   errors);
 		endpoint_check(config, errors);
 		for (uint32_t i = 0; i < bits_min(errors->n, CONFIG_MAX_ERRORS); i++)
-			log_print(server->options.log, LOG_LEVEL_ERROR, "%s", errors->text[i]);
+			log_event(server->options.log, LOG_LEVEL_ERROR, LOG_ID_CONFIG_REFUSED, NULL,
+				  "%s", errors->text[i]);
 		if (errors->n)
-			log_print(server->options.log, LOG_LEVEL_ERROR,
+			log_event(server->options.log, LOG_LEVEL_ERROR, LOG_ID_CONFIG_REFUSED, NULL,
 				  "the configuration stays as it was");
 		else
 			apply(server, config);

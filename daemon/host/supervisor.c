@@ -254,13 +254,16 @@ static void wait_for_news(const struct supervisor *supervisor, uint64_t until_ms
 /* It hangs, unless it is we who could not listen. woken_ms: before what it said was heard. */
 static void end_silence(struct supervisor *supervisor, uint64_t until_ms, uint64_t woken_ms)
 {
+	struct log_fields fields = {0};
+
 	if (!supervisor->ready || now_ms() < supervisor->deadline_ms)
 		return;
 	if (woken_ms > until_ms + SERVED_MS) {
 		supervisor->deadline_ms = woken_ms + SILENCE_MS;
 		return;
 	}
-	log_print(supervisor->options->log, LOG_LEVEL_ERROR,
+	log_field(&fields, "PAGED_SERVER_PID=%d", supervisor->server);
+	log_event(supervisor->options->log, LOG_LEVEL_ERROR, LOG_ID_SERVER_HANGS, &fields,
 		  supervisor->aborted ? "the server (pid %d) is killed"
 				      : "the server (pid %d) hangs: it is aborted",
 		  supervisor->server);
@@ -304,31 +307,43 @@ static int attend(struct supervisor *supervisor)
 static void log_death(const struct supervisor *supervisor, int status)
 {
 	const struct log *log = supervisor->options->log;
+	struct log_fields fields = {0};
 
 	if (supervisor->server < 0)
 		return; /* it never was */
+	log_field(&fields, "PAGED_SERVER_PID=%d", supervisor->server);
+	if (WIFSIGNALED(status))
+		log_field(&fields, "PAGED_SIGNAL=%d", WTERMSIG(status));
+	else
+		log_field(&fields, "PAGED_STATUS=%d", WEXITSTATUS(status));
 	if (supervisor->last_signal && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
 		log_print(log, LOG_LEVEL_NOTICE, "second SIG%s: stopped at once",
 			  sigabbrev_np(supervisor->last_signal));
 		return;
 	}
 	if (WIFSIGNALED(status))
-		log_print(log, LOG_LEVEL_ERROR, "the server (pid %d) was killed by SIG%s%s",
-			  supervisor->server, sigabbrev_np(WTERMSIG(status)),
+		log_event(log, LOG_LEVEL_ERROR, LOG_ID_SERVER_DIED, &fields,
+			  "the server (pid %d) was killed by SIG%s%s", supervisor->server,
+			  sigabbrev_np(WTERMSIG(status)),
 			  supervisor->stopping ? "" : "; another one takes over");
 	else
-		log_print(log, LOG_LEVEL_ERROR, "the server (pid %d) ended with status %d%s",
-			  supervisor->server, WEXITSTATUS(status),
+		log_event(log, LOG_LEVEL_ERROR, LOG_ID_SERVER_DIED, &fields,
+			  "the server (pid %d) ended with status %d%s", supervisor->server,
+			  WEXITSTATUS(status),
 			  supervisor->stopping ? "" : "; another one takes over");
 }
 
 /* One more death: how long to wait before the next start. False: it was one too many. */
 static bool plan_pause(struct supervisor *supervisor, uint64_t *ret_ms)
 {
+	struct log_fields fields = {0};
+
 	if (supervisor->ready && now_ms() - supervisor->ready_ms >= SERVED_MS)
 		supervisor->n_deaths = 0;
 	if (++supervisor->n_deaths >= DEATHS_MAX) {
-		log_print(supervisor->options->log, LOG_LEVEL_ERROR,
+		log_field(&fields, "PAGED_DEATHS=%u", supervisor->n_deaths);
+		log_event(supervisor->options->log, LOG_LEVEL_ERROR, LOG_ID_SUPERVISOR_GAVE_UP,
+			  &fields,
 			  "%u servers in a row died before they had served for a second: giving up",
 			  supervisor->n_deaths);
 		return false;

@@ -51,7 +51,7 @@ void client_end_hostile(struct session *session)
 		if (client == CLIENT_NONE)
 			return;
 		shown = pool_client(session->pool, client);
-		session_log(session, LOG_LEVEL_WARNING,
+		session_log(session, LOG_LEVEL_WARNING, LOG_ID_CLIENT_HOSTILE, client,
 			    "client %u (%s, pid %u, uid %u) is hostile: its CTL lies; disconnected",
 			    client, shown->name, shown->pid, shown->uid);
 		client_end(session, client);

@@ -398,8 +398,9 @@ void handshake_prepared(struct session *session, const struct session_event *eve
 	reply->daemon_version = pool_meta(session->pool)->daemon_version;
 	reply->max_threads = c->wanted.max_threads;
 	reply->level = session->client[event->client].level;
-	session_log(session, LOG_LEVEL_DEBUG, "client %u (%s, pid %u, uid %u) attached",
-		    event->client, c->wanted.name, c->wanted.pid, c->wanted.uid);
+	session_log(session, LOG_LEVEL_DEBUG, LOG_ID_CLIENT_ATTACHED, event->client,
+		    "client %u (%s, pid %u, uid %u) attached", event->client, c->wanted.name,
+		    c->wanted.pid, c->wanted.uid);
 }
 
 /* --- Resume --------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ void limits_apply(struct session *session, client_id client)
 	uint64_t room = room_for_min(session, client);
 
 	if (limits.min > room) {
-		session_log(session, LOG_LEVEL_WARNING,
+		session_log(session, LOG_LEVEL_WARNING, LOG_ID_CLIENT_MIN_CUT, client,
 			    "client %u (%s): of its min of %l frames only %l can be kept; the rest "
 			    "is kept for others",
 			    client, pool_client(session->pool, client)->name, limits.min, room);

@@ -242,12 +242,13 @@ void pressure_set(struct session *session, uint32_t conn, uint64_t id, uint64_t 
 	p->is_simulated = value != SET_DEFAULT;
 	p->simulated = p->is_simulated ? (uint32_t)value : LEVEL_NONE;
 	if (p->is_simulated)
-		session_log(session, LOG_LEVEL_NOTICE,
+		session_log(session, LOG_LEVEL_NOTICE, LOG_ID_PRESSURE_SIMULATED, CLIENT_NONE,
 			    "machine pressure is simulated: %s, until `pagectl pressure --simulate "
 			    "off`",
 			    words[p->simulated]);
 	else
-		session_log(session, LOG_LEVEL_NOTICE, "machine pressure is that of the machine");
+		session_log(session, LOG_LEVEL_NOTICE, LOG_ID_PRESSURE_SIMULATED, CLIENT_NONE,
+			    "machine pressure is that of the machine");
 	session_reply(session, conn, id);
 }
 

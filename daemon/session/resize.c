@@ -39,8 +39,9 @@ void resize_set(struct session *session, uint32_t conn, uint64_t id, uint64_t va
 	session->resize.asking = false;
 	session->resize.pause_ns = 0;
 	session->resize.next_ns = session->now_ns;
-	session_log(session, LOG_LEVEL_NOTICE, "resize: %l of %l frames are in use, %l are wanted",
-		    pool_size_online(pool), pool_nr_frames(pool), pool_size_wanted(pool));
+	session_log(session, LOG_LEVEL_NOTICE, LOG_ID_RESIZE_BEGUN, CLIENT_NONE,
+		    "resize: %l of %l frames are in use, %l are wanted", pool_size_online(pool),
+		    pool_nr_frames(pool), pool_size_wanted(pool));
 	session_reply(session, conn, id)->count = pool_size_wanted(pool);
 }
 
@@ -118,8 +119,8 @@ static void follow(struct session *session)
 static void end(struct session *session)
 {
 	session->resize.active = false;
-	session_log(session, LOG_LEVEL_NOTICE, "resize: done, %l frames are in use",
-		    pool_size_online(session->pool));
+	session_log(session, LOG_LEVEL_NOTICE, LOG_ID_RESIZE_DONE, CLIENT_NONE,
+		    "resize: done, %l frames are in use", pool_size_online(session->pool));
 }
 
 void resize_pump(struct session *session)

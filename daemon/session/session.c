@@ -89,7 +89,8 @@ void session_refuse(struct session *session, uint32_t conn, uint64_t id, int sta
 	pool_count(session->pool, COUNTER_rpc_refused, 1);
 }
 
-void session_log(struct session *session, enum session_log_level level, const char *format, ...)
+void session_log(struct session *session, enum session_log_level level, enum session_log_id id,
+		 client_id client, const char *format, ...)
 {
 	struct session_action *action;
 	va_list args;
@@ -98,6 +99,8 @@ void session_log(struct session *session, enum session_log_level level, const ch
 		return;
 	action = session_push(session, ACTION_LOG);
 	action->level = level;
+	action->log_id = id;
+	action->client = client;
 	va_start(args, format);
 	text_format(action->text, sizeof action->text, format, args);
 	va_end(args);
@@ -293,7 +296,8 @@ static void committed(struct session *session, const struct session_event *event
 
 	pool_commit_done(session->pool, &event->commit, event->status == 0);
 	if (event->status && event->commit.kind == POOL_COMMIT_PUNCH) {
-		session_log(session, LOG_LEVEL_WARNING, "frames could not be given back: %s",
+		session_log(session, LOG_LEVEL_WARNING, LOG_ID_PUNCH_FAILED, CLIENT_NONE,
+			    "frames could not be given back: %s",
 			    event->text ? event->text : "no reason given");
 		return;
 	}
@@ -302,7 +306,8 @@ static void committed(struct session *session, const struct session_event *event
 	memset(meta->limit, 0, sizeof meta->limit);
 	for (uint32_t i = 0; event->text && event->text[i] && i + 1 < sizeof meta->limit; i++)
 		meta->limit[i] = event->text[i];
-	session_log(session, LOG_LEVEL_WARNING, "no memory for more frames: %s", meta->limit);
+	session_log(session, LOG_LEVEL_WARNING, LOG_ID_COMMIT_FAILED, CLIENT_NONE,
+		    "no memory for more frames: %s", meta->limit);
 }
 
 static void set_limits(struct session *session, const struct session_limits *limits)

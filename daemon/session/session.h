@@ -175,7 +175,7 @@ struct session_event {
 	X(BARRIER, "barrier")                                                                      \
 	X(AGAIN, "again")                                                                          \
 	X(TIMER, "timer") /* at_ns: a TICK by then; replaces the one before */                     \
-	X(LOG, "log")     /* level, text */
+	X(LOG, "log")     /* level, log_id, client or CLIENT_NONE, text */
 enum session_action_kind {
 #define X(name, text) ACTION_##name,
 	SESSION_ACTIONS(X)
@@ -196,6 +196,12 @@ enum session_log_level {
 	LOG_LEVEL_INFO = 6,
 	LOG_LEVEL_DEBUG = 7
 };
+enum session_log_id { /* the kinds of journal entries that have a MESSAGE_ID, the shell's too */
+#define X(name, id, burst, fields) LOG_ID_##name,
+#include "daemon/session/log_ids.def"
+#undef X
+		      LOG_NR_IDS
+};
 
 struct session_action {
 	enum session_action_kind kind;
@@ -208,6 +214,7 @@ struct session_action {
 	bool read_only; /* SEND with FDS_CLIENT: DATA is opened O_RDONLY */
 	enum session_fds fds;
 	enum session_log_level level;
+	enum session_log_id log_id;
 	uint64_t at_ns;
 	struct pool_commit commit;
 	struct message message;

@@ -292,7 +292,9 @@ struct message_reply *session_reply(struct session *session, uint32_t conn, uint
  * rpc_refused. */
 void session_refuse(struct session *session, uint32_t conn, uint64_t id, int status,
 		    const char *format, ...);
-void session_log(struct session *session, enum session_log_level level, const char *format, ...);
+/* client: whom it is about, CLIENT_NONE for nobody. */
+void session_log(struct session *session, enum session_log_level level, enum session_log_id id,
+		 client_id client, const char *format, ...);
 /* Begins a steal of what was claimed: the barrier is the step's last action. */
 void session_barrier(struct session *session, enum steal_purpose purpose);
 /* Goes on with a pass over magazines. true: later, because a barrier is to come or this step has

@@ -412,7 +412,7 @@ static void miss(struct session *session, uint32_t cache)
 	if (!shrinker_missed(c, upcall->asked, session->now_ns, session->limits.breaker_ns))
 		return;
 	pool_count(session->pool, COUNTER_breaker_open, 1);
-	session_log(session, LOG_LEVEL_WARNING,
+	session_log(session, LOG_LEVEL_WARNING, LOG_ID_CACHE_LEFT_ALONE, (client_id)c->client,
 		    "cache %s of client %u missed %u deadlines in a row: left alone for %l ms",
 		    c->name, c->client, c->nr_missed,
 		    (c->breaker_until_ns - session->now_ns) / 1000000);

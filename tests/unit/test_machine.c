@@ -54,7 +54,7 @@ static void fixture_make(struct fixture *f)
 	memset(f, 0, sizeof(*f));
 	strcpy(f->root, "/tmp/paged-machine-XXXXXX");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(mkdtemp(f->root));
-	log_init(&f->log, false);
+	log_init(&f->log, NULL, false);
 	put(f, "memory.max", "max\n");
 	put(f, "memory.high", "max\n");
 	put(f, "memory.current", "0\n");
