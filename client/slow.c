@@ -10,6 +10,7 @@
 #include "client/client_private.h"
 
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 #include <errno.h>
 
@@ -219,9 +220,11 @@ void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
 	int r;
 
 	want.magazine = want_magazine(order, flags);
+	PAGECLIENT_PROBE(mm_page_alloc_begin, order, flags);
 	r = want_check(client, order, flags);
 	if (r == 0)
 		r = alloc_blocks(client, &want);
+	PAGECLIENT_PROBE(mm_page_alloc_end, order, flags, -r);
 	if (r < 0) {
 		errno = -r;
 		return NULL;

@@ -4,6 +4,7 @@
  * either nothing done or its answer. A request that is refused changes nothing and leaves its lane
  * as it was: repeated, it is judged again. */
 #include "daemon/core/pool_private.h"
+#include "paged/probe.h"
 
 int lane_check(const struct pool *pool, client_id client, uint32_t lane, uint64_t seq,
 	       uint64_t *ret_result)
@@ -64,6 +65,7 @@ int pool_alloc(struct pool *pool, client_id client, order_t order, enum migratet
 	pool_add(pool, COUNTER_pgalloc, UINT64_C(1) << order);
 	if (order > MAGAZINE_ORDER_MAX)
 		pool_add(pool, COUNTER_pgalloc_huge, 1);
+	PAGED_PROBE(mm_page_alloc, client, pfn, order, type);
 	*ret_result = result;
 	return 0;
 }
@@ -104,5 +106,6 @@ int pool_free(struct pool *pool, client_id client, pfn_t pfn, order_t order, uin
 	quota_release_block(pool, client, pfn, order);
 	buddy_give(&pool->buddy, pfn);
 	pool_add(pool, COUNTER_pgfree, UINT64_C(1) << order);
+	PAGED_PROBE(mm_page_free, client, pfn, order);
 	return 0;
 }

@@ -2,6 +2,7 @@
 #include "daemon/core/buddy.h"
 
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 void buddy_init(struct buddy *buddy, struct shm_page *map, uint8_t *pageblocks,
 		struct shm_zone *zones, uint32_t nr_zones, uint32_t nr_frames)
@@ -284,6 +285,8 @@ static bool take_block(struct buddy *buddy, uint32_t zone, order_t order, order_
 		return false;
 	from = *ret_order;
 	to = from < order_max ? from : order_max;
+	if (!own)
+		PAGED_PROBE(mm_page_alloc_extfrag, *ret_pfn, order, from, type);
 	remove_from(buddy, zone, *ret_pfn, from);
 	/* A merged block may hold pageblocks of both types; what is taken of it becomes the
 	 * taker's. */

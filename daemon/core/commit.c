@@ -8,6 +8,7 @@
 #include "daemon/core/pool_private.h"
 
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 static bool map_is_ready(const struct pool *pool, pfn_t pfn)
 {
@@ -162,6 +163,7 @@ void pool_commit_done(struct pool *pool, const struct pool_commit *commit, bool 
 	} else {
 		commit_types(pool, commit, end);
 	}
+	PAGED_PROBE(mm_commit_end, commit->kind, commit->pfn, commit->order, ok);
 	release_range(pool, commit->pfn, end);
 	if (commit->kind == POOL_COMMIT_MAP)
 		resize_map_ended(pool);

@@ -16,6 +16,7 @@
 
 #include "daemon/core/victim.h"
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 #include <string.h>
 
@@ -53,6 +54,7 @@ void pool_compact_begin(struct pool *pool, order_t order)
 	compact->range = pool_range_begin(compact->from, window_end(pool));
 	memset(pool->compact_run, 0, sizeof pool->compact_run);
 	pool_add(pool, COUNTER_compact_stall, 1);
+	PAGED_PROBE(mm_compaction_begin, order);
 }
 
 /* --- COUNT ---------------------------------------------------------------------------------------
@@ -151,8 +153,10 @@ static void choose_slice(struct pool *pool)
 	compact->phase = compact->best == PFN_NONE ? COMPACT_IDLE : COMPACT_PURGE;
 	compact->range = pool_range_begin(compact->best,
 					  compact->best + (pfn_t)(UINT64_C(1) << compact->order));
-	if (compact->best == PFN_NONE)
+	if (compact->best == PFN_NONE) {
 		pool_add(pool, COUNTER_compact_fail, 1);
+		PAGED_PROBE(mm_compaction_end, compact->order, 0);
+	}
 }
 
 /* --- PURGE ---------------------------------------------------------------------------------------
@@ -170,6 +174,7 @@ static void purge_slice(struct pool *pool)
 	word = page_get(pool->buddy.map, page_head(pool->buddy.map, compact->best));
 	compact->success = word.state == PAGE_FREE && word.order >= compact->order;
 	pool_add(pool, compact->success ? COUNTER_compact_success : COUNTER_compact_fail, 1);
+	PAGED_PROBE(mm_compaction_end, compact->order, compact->success);
 }
 
 bool pool_compact_step(struct pool *pool, uint64_t *ret_purged)

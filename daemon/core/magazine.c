@@ -13,6 +13,7 @@
 
 #include "daemon/core/pcp.h"
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 /* What an owner that waits gets before the rest of its bulk. Lower: it comes to an empty magazine
  * again while that is under way. Higher: it waits longer for the first frame. */
@@ -218,8 +219,9 @@ static uint32_t fill(struct pool *pool, const struct magazine *magazine, uint64_
 	return got;
 }
 
-/* It was filled: the next time there is more, and more may be put back. */
-static void refilled(struct pool *pool, const struct magazine *magazine, enum counter counter)
+/* It was filled by n: the next time there is more, and more may be put back. */
+static void refilled(struct pool *pool, const struct magazine *magazine, uint32_t n,
+		     enum counter counter)
 {
 	struct shm_head *head = magazine->head;
 
@@ -227,6 +229,8 @@ static void refilled(struct pool *pool, const struct magazine *magazine, enum co
 		head->scale++;
 	magazine_set_high(pool, magazine);
 	pool_add(pool, counter, 1);
+	PAGED_PROBE(mm_page_pcpu_refill, magazine->client, magazine->thread, magazine->number,
+		    n << magazine->order);
 }
 
 int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t number,
@@ -255,7 +259,7 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	}
 	n = fill(pool, &magazine, target - count);
 	if (n > 0)
-		refilled(pool, &magazine, COUNTER_pcp_refill);
+		refilled(pool, &magazine, n, COUNTER_pcp_refill);
 	else if (count == 0)
 		return quota_room(pool, client) >> magazine.order == 0
 			       ? POOL_OVER_QUOTA
@@ -346,7 +350,7 @@ uint32_t pool_refill_ahead(struct pool *pool, const struct pool_place *place, ui
 	magazine_set_high(pool, &magazine);
 	n = fill_ahead(pool, &magazine, count, want);
 	if (n > 0) {
-		refilled(pool, &magazine, COUNTER_pcp_prefetch);
+		refilled(pool, &magazine, n, COUNTER_pcp_prefetch);
 		magazine.head->idle = 0;
 	}
 	return n;

@@ -19,6 +19,7 @@
 
 #include "daemon/core/victim.h"
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 void purge_open(struct pool *pool, client_id client, uint32_t nr_slots)
 {
@@ -122,6 +123,7 @@ bool purge_take(struct pool *pool, client_id client, enum pool_tier tier, uint64
 	shm_add(&shown->nr_reclaimed, *ret_frames);
 	shm_store(&shown->purged_ns, pool->real_ns);
 	pool_add(pool, COUNTER_pgpurge, frames);
+	PAGED_PROBE(mm_vmscan_reclaim_pages, client, *ret_frames, 1);
 	return true;
 }
 

@@ -24,6 +24,7 @@
 #include "daemon/core/magazine.h"
 #include "daemon/core/pfn_sort.h"
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 /* Work of a slice is counted in blocks that are settled and magazines that are looked at, 50 to 100
  * ns each. A claim costs so much beside its blocks; lower: slices with many claims take longer than
@@ -316,12 +317,16 @@ uint64_t pool_settle(struct pool *pool)
 		uint64_t got = settle(pool, &magazine, pool->claim[i].n_wanted);
 
 		frames += got;
+		PAGED_PROBE(mm_page_pcpu_drain, magazine.client, magazine.thread, magazine.number,
+			    got);
 		if (pool->claim[i].magazine & CLAIM_ASKED) {
 			pool_add(pool, COUNTER_pcp_drained, got);
 			continue;
 		}
 		shm_add(&pool_meta_client(pool, magazine.client)->nr_reclaimed, got);
 		pool_add(pool, COUNTER_pgsteal, got);
+		if (got)
+			PAGED_PROBE(mm_vmscan_reclaim_pages, magazine.client, got, 0);
 	}
 	pool->n_claims = 0;
 	if (frames)

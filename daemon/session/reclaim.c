@@ -23,6 +23,7 @@
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 /* Lower: a pool that nobody can help is scanned in vain more often. Higher: help that comes late is
  * seen later. */
@@ -90,6 +91,16 @@ static void came_back(struct session *session, uint64_t frames)
 	reclaim->wanted -= bits_min(reclaim->wanted, frames);
 }
 
+/* Whom a run is for, as tracers are told: the first that waits for frames; nobody if an
+ * administrator asked. */
+static client_id first_waiting(const struct session *session)
+{
+	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
+		if (session->parked[i].condition == POOL_NO_FRAMES)
+			return session->parked[i].client;
+	return CLIENT_NONE;
+}
+
 /* --- purge ---------------------------------------------------------------------------------------
  */
 
@@ -129,9 +140,14 @@ static bool purge_for_demand(struct session *session)
 	uint64_t need = floor > free ? floor - free : 0;
 	bool done = true;
 
-	if (left)
+	if (left) {
+		if (!reclaim->running)
+			PAGED_PROBE(mm_vmscan_direct_reclaim_begin, first_waiting(session), left);
 		done = purge(session, bits_min(left, bits_max(need, PURGE_DIRECT)), CLIENT_NONE,
 			     &frames);
+		if (!reclaim->running)
+			PAGED_PROBE(mm_vmscan_direct_reclaim_end, frames);
+	}
 	if (left == 0 || (done && frames == 0)) {
 		/* Who still waits though enough is free needs a larger block. */
 		reclaim->may_purge = false;
@@ -221,8 +237,13 @@ static void begin(struct session *session)
 		report_reset(session);
 	begin_magazines(session);
 	begin_tier(session, POOL_TIER_OVER);
-	if (!reclaim->direct)
+	if (reclaim->direct) {
+		PAGED_PROBE(mm_vmscan_direct_reclaim_begin, first_waiting(session),
+			    lacking(session));
+	} else {
 		pool_count(session->pool, COUNTER_kswapd_wake, 1);
+		PAGED_PROBE(mm_vmscan_kswapd_wake, lacking(session));
+	}
 }
 
 void reclaim_end(struct session *session, bool reached)
@@ -232,6 +253,10 @@ void reclaim_end(struct session *session, bool reached)
 
 	if (shrink_coming(session))
 		pause = RETRY_NS;
+	if (reclaim->running && reclaim->direct)
+		PAGED_PROBE(mm_vmscan_direct_reclaim_end, reclaim->nr_returned);
+	else if (reclaim->running)
+		PAGED_PROBE(mm_vmscan_kswapd_sleep, reclaim->nr_returned);
 	reclaim->running = false;
 	reclaim->retry_ns = reached ? 0 : session->now_ns + pause;
 	reclaim->wanted = 0;

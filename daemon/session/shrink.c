@@ -12,6 +12,7 @@
 #include "daemon/session/session_private.h"
 
 #include "paged/bits.h"
+#include "paged/probe.h"
 
 #define LATE_NS UINT64_C(1000000) /* a TICK may be this early */
 /* Lower: callbacks of ordinary length are passed over, and the others pay for them. Higher: one
@@ -182,6 +183,7 @@ static void send_upcall(struct session *session, uint32_t cache, uint64_t nr_to_
 	session->client[c->client].coming += frames;
 	shrinker_asked(c, session->real_ns);
 	pool_count(session->pool, COUNTER_shrink_upcalls, 1);
+	PAGED_PROBE(mm_shrink_slab_start, c->client, c->id, session->reclaim.priority, nr_to_scan);
 }
 
 /* Asks one cache, if it is its turn. Returns the frames that are expected of it. */
@@ -296,6 +298,8 @@ void shrink_credit(struct session *session, uint32_t cache, uint64_t frames)
 
 	shrinker_returned(session->pool, cache_at(session, cache), frames);
 	pool_count(session->pool, COUNTER_pgsteal_slab, frames);
+	if (frames)
+		PAGED_PROBE(mm_vmscan_reclaim_pages, cache_at(session, cache)->client, frames, 2);
 	session->reclaim.report.caches += frames;
 	upcall->run_back += frames;
 }
@@ -361,6 +365,7 @@ void reclaim_upcall_done(struct session *session, client_id client, const struct
 	latency = bits_max(session->now_ns - upcall->sent_ns, 1);
 	scanned = bits_min(done->nr_scanned, upcall->asked);
 	pool_count(session->pool, COUNTER_slabs_scanned, scanned);
+	PAGED_PROBE(mm_shrink_slab_end, client, done->cache, done->nr_freed, latency);
 	if (upcall->active) {
 		shrinker_done(session->pool, cache_at(session, cache), upcall->asked,
 			      done->nr_objects, scanned, done->nr_freed, latency);

@@ -6,6 +6,7 @@
 #   static      libpageclient.a defines the same names and nothing else that is global
 #   layout      tests/abi/layout.c
 #   languages   the public header alone, warnings as errors: C99 to C17, C++11 to C++20, each compiler that is there
+#   probes      the tracepoints in the ELF notes are those of include/paged/probes.def, with as many arguments
 #   fast path   an inlined pair has no lock prefix and calls the slow functions only
 #
 # Prints "ok", "FAIL" or "skipped" for each and ends with "N passed, N failed"; exit 1 if any failed.
@@ -42,7 +43,7 @@ report() {
 
 # Sanitizers and coverage put symbols of their own into what they build.
 ours() {
-	grep -Ev '^(__(asan|ubsan|tsan|sanitizer|gcov|odr_asan|start|stop|llvm)|_fini|_init|__odr)'
+	grep -Ev '^(__(asan|ubsan|tsan|sanitizer|gcov|odr_asan|start|stop|llvm)|_fini|_init|__odr|_\.stapsdt)'
 }
 
 wanted() {
@@ -113,7 +114,33 @@ check_fast_path() {
 	grep -q 'pageclient_alloc_slow' "$tmp/pair.s" || echo "the pair is not inlined"
 }
 
-for name in symbols soname static layout languages fast_path; do
+# "provider name number-of-arguments", as the list has it and as the notes have it.
+wanted_probes() {
+	sed -n 's/^PROBE(\([a-z]*\), \([a-z_]*\), "\([^"]*\)".*/\1 \2 \3/p' "$root/include/paged/probes.def" |
+		awk '{ print $1, $2, NF - 2 }' | sort
+}
+
+built_probes() {
+	readelf -n -W "$shared" "$build/daemon/host/paged" | awk '
+		{ sub(".*Provider: ", "Provider: ") }
+		$1 == "Provider:" { provider = $2 }
+		$1 == "Name:" { name = $2 }
+		$1 == "Arguments:" { print provider, name, NF - 1 }' | sort -u
+}
+
+check_probes() {
+	wanted_probes >"$tmp/wanted"
+	built_probes >"$tmp/built"
+	[ -s "$tmp/wanted" ] || echo "no list of probes"
+	comm -23 "$tmp/wanted" "$tmp/built" | sed 's/^/missing: /'
+	comm -13 "$tmp/wanted" "$tmp/built" | sed 's/^/not in probes.def: /'
+}
+
+for name in symbols soname static layout languages probes fast_path; do
+	if [ "$name" = probes ] && ! grep -q 'PAGED_HAVE_SDT:INTERNAL=1' "$build/CMakeCache.txt"; then
+		echo "skipped probes: built without sys/sdt.h"
+		continue
+	fi
 	if [ "$name" = static ] && [ ! -f "$static" ]; then
 		echo "skipped static: $static is not built"
 		continue

@@ -80,6 +80,16 @@ char *background_word_after(const struct background *background, const char *tex
 	return word;
 }
 
+char *background_text(const struct background *background)
+{
+	return log_file_read(background->log);
+}
+
+bool background_ends(const struct background *background)
+{
+	return has_ended(background, (int)CLOCK_PATIENCE_MS);
+}
+
 int background_end(struct background *background, int signal)
 {
 	int status = 0;

@@ -17,6 +17,10 @@ bool background_start(struct background *background, const char *log, const char
 bool background_says(const struct background *background, const char *text);
 /* What it printed behind `text`, up to the end of the line; free() it. NULL: nothing. */
 char *background_word_after(const struct background *background, const char *text);
+/* All of that; free() it. */
+char *background_text(const struct background *background);
+/* Waits until it has ended; its status is background_end()'s. */
+bool background_ends(const struct background *background);
 /* Sends signal and waits: the exit status, -signal, -1000 if it had to be killed. Removes the log.
  */
 int background_end(struct background *background, int signal);
