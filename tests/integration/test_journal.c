@@ -207,7 +207,7 @@ static void eviction_is_no_entry_and_a_cut_min_is_one(void)
 
 static void journalctl_takes_the_catalogue(void)
 {
-	char line[1024], path[512];
+	char line[1024];
 	const char *argv[] = {"sh", "-c", line, NULL};
 	struct program shell;
 	struct fixture f;
@@ -217,13 +217,11 @@ static void journalctl_takes_the_catalogue(void)
 		return;
 	}
 	fixture_make(&f, "");
-	(void)snprintf(path, sizeof(path), "%s", __FILE__);
-	strcpy(strstr(path, "tests/integration/"), "packaging/paged.catalog");
 	(void)snprintf(line, sizeof(line),
 		       "cd %s && mkdir -p usr/lib/systemd/catalog var/lib/systemd/catalog && cp %s "
 		       "usr/lib/systemd/catalog/ && journalctl --update-catalog --root=$PWD && "
 		       "journalctl --list-catalog --root=$PWD; rm -r usr var",
-		       f.directory, path);
+		       f.directory, PAGED_SOURCE_DIR "/packaging/paged.catalog");
 	program_run(&shell, argv);
 	CU_ASSERT_EQUAL(shell.status, 0);
 	CU_ASSERT_STRING_EQUAL(shell.err, "");

@@ -4,11 +4,14 @@
 #include "tests/integration/clock.h"
 #include "tests/integration/exporter.h"
 #include "tests/integration/holder.h"
+#include "tests/integration/raw.h"
 
 #include <CUnit/CUnit.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 extern CU_TestInfo test_metrics[];
@@ -101,6 +104,30 @@ static void each_sample_stands_below_its_help_and_type(void)
 	fixture_close(&f);
 }
 
+/* Two more clients than are told of. */
+static void what_is_not_told_is_counted(void)
+{
+	enum { MANY = 258, TOLD = 256 };
+	struct fixture f;
+	struct program ctl;
+	uint32_t n = 0;
+	int fd[MANY];
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	for (uint32_t i = 0; i < MANY; i++)
+		fd[i] = raw_hello(&f, 0, NULL);
+	fixture_ctl(&f, &ctl, "metrics", NULL);
+	CU_ASSERT_TRUE(is(ctl.out, "paged_clients", "258"));
+	CU_ASSERT_TRUE(is(ctl.out, "paged_metrics_omitted{kind=\"client\"}", "2"));
+	for (const char *at = ctl.out; (at = strstr(at, "\npaged_client_owned_bytes{")); at++)
+		n++;
+	CU_ASSERT_EQUAL(n, TOLD);
+	program_done(&ctl);
+	for (uint32_t i = 0; i < MANY; i++)
+		(void)close(fd[i]);
+	fixture_close(&f);
+}
+
 /* --- the exporter --- */
 
 static bool has(const struct exporter *exporter, const char *path, const char *option,
@@ -153,6 +180,54 @@ static bool gets(const struct exporter *exporter, const char *text)
 			return true;
 	}
 	return false;
+}
+
+/* A connection to the exporter, for bytes that curl would not send. */
+static int dial(const struct exporter *exporter)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET,
+				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	address.sin_port = htons((uint16_t)atoi(strrchr(exporter->url, ':') + 1));
+	CU_ASSERT_EQUAL(connect(fd, (const struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+static void garbage_and_many_connections_end_no_exporter(void)
+{
+	static const char *const garbage[] = {
+		"\r\n\r\n",
+		"GET\r\n\r\n",
+		"\xff\xfe\x00",
+		"GET /metrics HTTP/9.9\r\n\r\n",
+		"POST /metrics HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n",
+		"GET /metrics HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	};
+	static char large[32768];
+	struct exporter exporter;
+	struct fixture f;
+	int fd[40];
+
+	memset(large, 'x', sizeof(large));
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(exporter_start(&exporter, &f, "127.0.0.1:0"));
+	for (size_t i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++) {
+		int one = dial(&exporter);
+
+		(void)send(one, garbage[i], strlen(garbage[i]), MSG_NOSIGNAL);
+		(void)close(one);
+		CU_ASSERT_TRUE(has(&exporter, "/-/healthy", NULL, NULL, "ok\n"));
+	}
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++) {
+		fd[i] = dial(&exporter);
+		(void)send(fd[i], large, i % 2 ? sizeof(large) : 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+	}
+	for (size_t i = 0; i < sizeof(fd) / sizeof(fd[0]); i++)
+		(void)close(fd[i]);
+	CU_ASSERT_TRUE(has(&exporter, "/metrics", NULL, NULL, "\npaged_up 1\n"));
+	exporter_end(&exporter);
+	fixture_close(&f);
 }
 
 static void an_exporter_finds_the_next_daemon(void)
@@ -243,7 +318,10 @@ static void wrong_places_are_said(void)
 CU_TestInfo test_metrics[] = {
 	{"metrics tell what the other commands tell", metrics_tell_what_the_other_commands_tell},
 	{"each sample stands below its help and type", each_sample_stands_below_its_help_and_type},
+	{"what is not told is counted", what_is_not_told_is_counted},
 	{"an exporter answers as HTTP wants it", an_exporter_answers_as_http_wants_it},
+	{"garbage and many connections end no exporter",
+	 garbage_and_many_connections_end_no_exporter},
 	{"an exporter finds the next daemon", an_exporter_finds_the_next_daemon},
 	{"an exporter listens at a Unix socket", an_exporter_listens_at_a_unix_socket},
 	{"wrong places are said", wrong_places_are_said},

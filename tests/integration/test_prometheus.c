@@ -16,15 +16,8 @@
 extern CU_TestInfo test_prometheus[];
 
 static const char config[] = "[segment]\nsize = 64M\nbacking = memfd\n[zone fast]\nsize = 25%\n";
-static const char rules[] = "packaging/prometheus/paged.rules.yml";
-static const char dashboard[] = "packaging/grafana/paged.json";
-
-/* A file of the tree that this file is in. */
-static void place(const char *name, char ret_path[256])
-{
-	(void)snprintf(ret_path, 256, "%s", __FILE__);
-	(void)snprintf(strstr(ret_path, "tests/integration/"), 128, "%s", name);
-}
+static const char rules[] = PAGED_SOURCE_DIR "/packaging/prometheus/paged.rules.yml";
+static const char dashboard[] = PAGED_SOURCE_DIR "/packaging/grafana/paged.json";
 
 static bool have_promtool(const char *test)
 {
@@ -66,14 +59,12 @@ static void promtool_has_nothing_to_say(void)
 
 static void promtool_takes_the_alert_rules(void)
 {
-	char path[256];
 	const char *argv[] = {"promtool",     "check", "rules", "--lint=all",
-			      "--lint-fatal", path,    NULL};
+			      "--lint-fatal", rules,   NULL};
 	struct program check;
 
 	if (!have_promtool("promtool takes the alert rules"))
 		return;
-	place(rules, path);
 	program_run(&check, argv);
 	CU_ASSERT_EQUAL(check.status, 0);
 	CU_ASSERT_STRING_EQUAL(check.err, "");
@@ -98,11 +89,9 @@ static bool is_told(const char *metrics, const char *series, size_t n)
 /* Every word paged_... of the file. */
 static void expect_series(const char *file, const char *metrics, uint32_t least)
 {
-	char path[256], *text;
+	char *text = log_file_read(file);
 	uint32_t n_words = 0;
 
-	place(file, path);
-	text = log_file_read(path);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(text);
 	for (const char *at = text; (at = strstr(at, "paged_")); n_words++) {
 		size_t n = 0;
@@ -238,14 +227,12 @@ static void expect_expression(const char *port, const char *expression)
 
 static void expect_dashboard(const char *port)
 {
-	char path[256];
 	json_error_t error;
 	json_t *root, *panel, *target;
 	size_t i, k;
 	uint32_t n = 0;
 
-	place(dashboard, path);
-	root = json_load_file(path, 0, &error);
+	root = json_load_file(dashboard, 0, &error);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(root);
 	json_array_foreach(json_object_get(root, "panels"), i, panel)
 		json_array_foreach(json_object_get(panel, "targets"), k, target)

@@ -41,8 +41,7 @@ static bool write_script(const struct fixture *f, const char *name, char ret_pat
 	struct program sed;
 	bool ok;
 
-	(void)snprintf(from, sizeof(from), "%s", __FILE__);
-	(void)snprintf(strstr(from, "tests/integration/"), 128, "packaging/bpftrace/%s", name);
+	(void)snprintf(from, sizeof(from), PAGED_SOURCE_DIR "/packaging/bpftrace/%s", name);
 	(void)snprintf(ret_path, 160, "%s/%s", f->directory, name);
 	(void)snprintf(line, sizeof(line),
 		       "sed -e 's,usdt:/usr/bin/paged:,usdt:%s:,' -e "

@@ -420,19 +420,14 @@ static void zones_and_sizes_have_to_fit_each_other(void)
 	expect_size_error("[segment]\nsize = 64M\n[client name=x]\nzone = normal\n", "");
 }
 
-/* packaging/paged.conf beside this file's tree. */
 static void the_shipped_file_is_what_the_table_says(void)
 {
-	char name[512];
 	char shipped[16384], printed[16384];
 	struct fixture *fixture = fixture_new(NULL);
 	FILE *file;
 	size_t n;
 
-	(void)snprintf(name, sizeof(name), "%s", __FILE__);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(strstr(name, "tests/unit/"));
-	strcpy(strstr(name, "tests/unit/"), "packaging/paged.conf");
-	file = fopen(name, "re");
+	file = fopen(PAGED_SOURCE_DIR "/packaging/paged.conf", "re");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	n = fread(shipped, 1, sizeof(shipped) - 1, file);
 	shipped[n] = '\0';

@@ -48,11 +48,7 @@ static void fields_are_bounded(void)
 
 static char *catalogue(void)
 {
-	char path[512];
-
-	(void)snprintf(path, sizeof(path), "%s", __FILE__);
-	strcpy(strstr(path, "tests/unit/"), "packaging/paged.catalog");
-	return log_file_read(path);
+	return log_file_read(PAGED_SOURCE_DIR "/packaging/paged.catalog");
 }
 
 /* The entry of that id, up to the next; the caller's. NULL: there is none. */
