@@ -92,7 +92,9 @@ static const struct command commands[] = {
 			"exporter`\n"
 			"serves the same over HTTP. At most 256 clients and 256 caches are told;\n"
 			"paged_metrics_omitted counts the rest.\n",
+		.has_no_json = true,
 		.run = show_metrics,
+		.more_help = show_metrics_help,
 	},
 	{
 		.name = "exporter",
@@ -105,6 +107,7 @@ static const struct command commands[] = {
 			"connections.\n",
 		.options = OPTION_LISTEN,
 		.is_alone = true,
+		.has_no_json = true,
 		.run = run_exporter,
 	},
 	{
@@ -301,7 +304,7 @@ static const struct {
 	{OPTION_RUN, "--paged FILE", "the daemon; by default the one beside pagectl, or in $PATH"},
 	{OPTION_LISTEN, "--listen WHERE", "127.0.0.1:9000, [::1]:9000 or unix:/PATH"},
 	{OPTION_VERBOSE, "-v, --verbose", "with more: units and meanings, or histograms"},
-	{0, "--json", "one JSON object with a version field, for programs"},
+	{OPTION_JSON, "--json", "one JSON object with a version field, for programs"},
 	{0, "--socket PATH", "the daemon's socket"},
 	{0, "--runtime-dir DIR", "the daemon's directory: the socket is DIR/paged.sock"},
 	{0, "-h, --help", "this text; after a command, that command's"},
@@ -330,7 +333,7 @@ static void print_command_help(const struct command *command, FILE *file)
 		command->args[0] ? " " : "", command->args, command->name, command->text);
 	if (command->more)
 		fputs(command->more, file);
-	print_options(command->options, file);
+	print_options(command->options | (command->has_no_json ? 0 : OPTION_JSON), file);
 	if (command->more_help)
 		command->more_help();
 }
@@ -351,7 +354,7 @@ void command_print_help(const struct command *command, FILE *file)
 		snprintf(call, sizeof(call), "%s %s", commands[i].name, commands[i].args);
 		fprintf(file, "  %-19s %s\n", call, commands[i].text);
 	}
-	print_options(0, file);
+	print_options(OPTION_JSON, file);
 	fputs("\nThe daemon is found by --socket or --runtime-dir, else by $PAGED_SOCKET, else at\n"
 	      "$XDG_RUNTIME_DIR/paged/paged.sock, else at /run/paged/paged.sock.\n"
 	      "Exit status: 0 ok, 1 failed, 2 usage, 3 daemon not reachable (--offline: no "

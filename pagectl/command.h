@@ -18,6 +18,7 @@ enum {
 	OPTION_SIMULATE = 1u << 8,
 	OPTION_OLDER_THAN = 1u << 12,
 	OPTION_LISTEN = 1u << 13,
+	OPTION_JSON = 1u << 14, /* of all commands but those that say has_no_json */
 	OPTION_WATCH = 1u << 16,
 	OPTION_SECONDS = 1u << 17, /* its operand is an interval; with OPTION_WATCH: --watch's */
 	OPTION_OUT = 1u << 18,
@@ -31,6 +32,7 @@ struct command {
 	const char *more;                    /* the rest of its help; NULL: nothing */
 	uint32_t options;                    /* OPTION_* */
 	uint32_t min_operands, max_operands; /* at most PAGECTL_MAX_OPERANDS */
+	bool has_no_json;                    /* its text is for programs already */
 	int (*run)(struct pagectl *ctl);     /* NULL: help, which main() does itself */
 	bool is_alone;                       /* needs no connection and no view */
 	void (*more_help)(void);             /* NULL: none */

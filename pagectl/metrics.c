@@ -343,12 +343,30 @@ void metrics_write(const struct shm_view *view, FILE *file)
 
 int show_metrics(struct pagectl *ctl)
 {
-	if (ctl->want_json) {
-		fputs("pagectl: metrics are text for Prometheus; vmstat, status and the others "
-		      "have --json\n",
-		      stderr);
-		return PAGECTL_USAGE;
-	}
 	metrics_write(&ctl->view, stdout);
 	return PAGECTL_OK;
+}
+
+/* --- help ------------------------------------------------------------------------------------- */
+
+static void explain(const char *prefix, const struct metric *list, size_t n)
+{
+	char name[64];
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "paged_%s%s", prefix, list[i].name);
+		printf("  %-45s %s\n", name, list[i].help);
+	}
+}
+
+void show_metrics_help(void)
+{
+	puts("\nThe series, beside paged_<counter> and, where it only grows, paged_<counter>_total "
+	     "for each\ncounter of `pagectl vmstat --help`, paged_up, paged_info, paged_clients "
+	     "and "
+	     "paged_caches:");
+	explain("", of_segment, COUNT(of_segment));
+	explain("zone_", of_zone, COUNT(of_zone));
+	explain("client_", of_client, COUNT(of_client));
+	explain("cache_", of_cache, COUNT(of_cache));
 }

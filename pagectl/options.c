@@ -331,6 +331,13 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 				ctl->command->name, names[i].name, ctl->command->name);
 			return PAGECTL_USAGE;
 		}
+	if (ctl->want_json && ctl->command->has_no_json) {
+		fprintf(stderr,
+			"pagectl: %s is Prometheus' text; vmstat, status and the others have "
+			"--json\n",
+			ctl->command->name);
+		return PAGECTL_USAGE;
+	}
 	if ((ctl->command->options & OPTION_FRAMES) && !ctl->n_frames) {
 		fprintf(stderr, "pagectl: %s needs --frames N; try pagectl %s --help\n",
 			ctl->command->name, ctl->command->name);

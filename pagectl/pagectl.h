@@ -119,6 +119,8 @@ int act_refused(const struct pagectl *ctl, const struct message_reply *reply);
 
 /* Prints each counter's name, unit and meaning: the rest of `vmstat --help`. */
 void show_vmstat_help(void);
+/* Prints each series' name, type and meaning: the rest of `metrics --help`. */
+void show_metrics_help(void);
 
 /* A copy of each client whose slot is in use, in slot order, and how many. The array is the
  * caller's to free(); NULL if memory is short. */

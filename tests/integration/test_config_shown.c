@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 extern CU_TestInfo test_config_shown[];
 
@@ -60,6 +61,46 @@ static void each_key_has_its_value_and_its_line(void)
 	fixture_close(&f);
 }
 
+static void put_file(const struct fixture *f, const char *name, const char *text)
+{
+	char path[128];
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", f->directory, name);
+	file = fopen(path, "we");
+	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
+	(void)fputs(text, file);
+	(void)fclose(file);
+}
+
+/* A cgroup of 128 MiB, as far as its files say. */
+static void a_percentage_is_of_the_limit_of_the_cgroup(void)
+{
+	static const char *const files[] = {"memory.max", "memory.current", "memory.stat"};
+	struct fixture f;
+	char text[256], path[128];
+	json_t *root;
+
+	fixture_make(&f, "");
+	put_file(&f, files[0], "134217728\n");
+	put_file(&f, files[1], "0\n");
+	put_file(&f, files[2], "inactive_file 0\n");
+	(void)snprintf(text, sizeof(text),
+		       "[segment]\nsize = 50%%\nbacking = memfd\n[reclaim]\ncgroup_root = %s\n",
+		       f.directory);
+	fixture_configure(&f, text);
+	CU_ASSERT_TRUE(fixture_start(&f));
+	root = fixture_ctl_json(&f, "config");
+	CU_ASSERT_TRUE(is(find(root, "segment", "size", ".conf:2"), "value", "50%"));
+	CU_ASSERT_TRUE(is(find(root, "segment", "size", ".conf:2"), "means", "64M"));
+	json_decref(root);
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", f.directory, files[i]);
+		CU_ASSERT_EQUAL(unlink(path), 0);
+	}
+	fixture_close(&f);
+}
+
 static void a_reload_and_a_set_are_seen(void)
 {
 	struct fixture f;
@@ -107,6 +148,7 @@ static void who_may_observe_only_is_refused_and_looks_all_the_same(void)
 
 CU_TestInfo test_config_shown[] = {
 	{"each key has its value and its line", each_key_has_its_value_and_its_line},
+	{"a percentage is of the limit of the cgroup", a_percentage_is_of_the_limit_of_the_cgroup},
 	{"a reload and a set are seen", a_reload_and_a_set_are_seen},
 	{"who may observe only is refused, and looks all the same",
 	 who_may_observe_only_is_refused_and_looks_all_the_same},

@@ -17,6 +17,7 @@ extern CU_TestInfo test_prometheus[];
 
 static const char config[] = "[segment]\nsize = 64M\nbacking = memfd\n[zone fast]\nsize = 25%\n";
 static const char rules[] = PAGED_SOURCE_DIR "/packaging/prometheus/paged.rules.yml";
+static const char rules_test[] = PAGED_SOURCE_DIR "/packaging/prometheus/paged.rules.test.yml";
 static const char dashboard[] = PAGED_SOURCE_DIR "/packaging/grafana/paged.json";
 
 static bool have_promtool(const char *test)
@@ -69,6 +70,23 @@ static void promtool_takes_the_alert_rules(void)
 	CU_ASSERT_EQUAL(check.status, 0);
 	CU_ASSERT_STRING_EQUAL(check.err, "");
 	CU_ASSERT_PTR_NOT_NULL(strstr(check.out, "SUCCESS: "));
+	program_done(&check);
+}
+
+/* Each fires when it should, and none when all is well: packaging/prometheus/paged.rules.test.yml.
+ */
+static void each_alert_fires_when_it_should(void)
+{
+	const char *argv[] = {"promtool", "test", "rules", rules_test, NULL};
+	struct program check;
+
+	if (!have_promtool("each alert fires when it should"))
+		return;
+	program_run(&check, argv);
+	CU_ASSERT_EQUAL(check.status, 0);
+	CU_ASSERT_PTR_NOT_NULL(strstr(check.out, "SUCCESS"));
+	if (check.status)
+		(void)fprintf(stderr, "%s%s\n", check.out, check.err);
 	program_done(&check);
 }
 
@@ -276,6 +294,7 @@ static void a_real_prometheus_scrapes_it(void)
 CU_TestInfo test_prometheus[] = {
 	{"promtool has nothing to say", promtool_has_nothing_to_say},
 	{"promtool takes the alert rules", promtool_takes_the_alert_rules},
+	{"each alert fires when it should", each_alert_fires_when_it_should},
 	{"each series of rules and dashboard is told", each_series_of_rules_and_dashboard_is_told},
 	{"a real Prometheus scrapes it", a_real_prometheus_scrapes_it},
 	CU_TEST_INFO_NULL,
