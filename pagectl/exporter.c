@@ -13,9 +13,9 @@
  *   GET, HEAD /metrics     everything of metrics.h; paged_up 0 and little else without a daemon
  *   GET, HEAD /-/healthy   the exporter lives, whatever the daemon does
  *   another path 404, another method 405 */
+#include "pagectl/follow.h"
 #include "pagectl/listen.h"
 #include "pagectl/metrics.h"
-#include "pagectl/source.h"
 
 #include <errno.h>
 #include <microhttpd.h>
@@ -34,8 +34,8 @@
 #define IDLE_S 15u             /* Prometheus keeps a connection between scrapes, or comes anew */
 
 struct exporter {
-	struct source source;
-	uint64_t nr_scrapes;
+	struct pagectl *ctl;
+	uint64_t nr_scrapes, nr_connects;
 	struct MHD_Daemon *http;
 };
 
@@ -67,6 +67,21 @@ static enum MHD_Result answer_text(struct MHD_Connection *connection, unsigned i
 		      "text/plain; charset=utf-8");
 }
 
+/* META of a daemon that is there now, or NULL. Of one that has gone nothing is told, and its META
+ * let go: it would keep the memory of a segment that nobody else has any more. */
+static const struct shm_view *look(struct exporter *exporter)
+{
+	struct pagectl *ctl = exporter->ctl;
+	bool stood = ctl->connection.fd >= 0 && follow_daemon_stands(ctl);
+
+	if (!follow_daemon(ctl)) {
+		shm_view_detach(&ctl->view);
+		return NULL;
+	}
+	exporter->nr_connects += !stood;
+	return &ctl->view;
+}
+
 static enum MHD_Result answer_metrics(struct exporter *exporter, struct MHD_Connection *connection)
 {
 	char *text = NULL;
@@ -77,12 +92,12 @@ static enum MHD_Result answer_metrics(struct exporter *exporter, struct MHD_Conn
 	if (!file)
 		return MHD_NO;
 	exporter->nr_scrapes++;
-	metrics_write(source_look(&exporter->source), file);
+	metrics_write(look(exporter), file);
 	metrics_write_number("exporter_scrapes_total", "counter", "Scrapes that were answered.",
 			     exporter->nr_scrapes, file);
 	metrics_write_number("exporter_connects_total", "counter",
 			     "Times that the exporter came to the daemon's counters.",
-			     exporter->source.nr_connects, file);
+			     exporter->nr_connects, file);
 	failed = ferror(file);
 	failed |= fclose(file) != 0;
 	if (failed) {
@@ -186,7 +201,7 @@ static int run(struct exporter *exporter, int listen_fd, const char *where)
 
 int run_exporter(struct pagectl *ctl)
 {
-	struct exporter exporter = {.http = NULL};
+	struct exporter exporter = {.ctl = ctl};
 	char text[LISTEN_TEXT_BYTES];
 	int fd, r;
 
@@ -195,9 +210,10 @@ int run_exporter(struct pagectl *ctl)
 		fprintf(stderr, "pagectl: exporter: %s\n", text);
 		return r == -EINVAL ? PAGECTL_USAGE : PAGECTL_FAILED;
 	}
-	source_init(&exporter.source, ctl);
+	ctl->connection = (struct connection){.fd = -1, .meta_fd = -1};
 	r = run(&exporter, fd, text);
 	listen_unlink(ctl->listen);
-	source_done(&exporter.source);
+	shm_view_detach(&ctl->view);
+	connection_close(&ctl->connection);
 	return r;
 }

@@ -293,6 +293,36 @@ static int judge_seeing(struct pagectl *ctl)
 	return r;
 }
 
+/* Has the command all that it cannot do without, and can it do what is asked of it? */
+static int judge_needs(const struct pagectl *ctl)
+{
+	const struct command *command = ctl->command;
+
+	if (ctl->want_json && command->has_no_json) {
+		fprintf(stderr,
+			"pagectl: %s is Prometheus' text; vmstat, status and the others have "
+			"--json\n",
+			command->name);
+		return PAGECTL_USAGE;
+	}
+	if ((command->options & OPTION_FRAMES) && !ctl->n_frames) {
+		fprintf(stderr, "pagectl: %s needs --frames N; try pagectl %s --help\n",
+			command->name, command->name);
+		return PAGECTL_USAGE;
+	}
+	if ((command->options & OPTION_LISTEN) && !ctl->listen) {
+		fprintf(stderr, "pagectl: %s needs --listen WHERE; try pagectl %s --help\n",
+			command->name, command->name);
+		return PAGECTL_USAGE;
+	}
+	if (ctl->n_operands < command->min_operands) {
+		fprintf(stderr, "pagectl: %s needs %s; try pagectl %s --help\n", command->name,
+			command->args, command->name);
+		return PAGECTL_USAGE;
+	}
+	return PAGECTL_OK;
+}
+
 /* Is what was given complete, and meant for this command? */
 static int judge(struct pagectl *ctl, uint32_t seen)
 {
@@ -308,6 +338,7 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 		{OPTION_OUT, "--out"},           {OPTION_RUN, "--size, --config and --paged"},
 		{OPTION_LISTEN, "--listen"},
 	};
+	int r;
 
 	if (ctl->socket && !ctl->socket[0])
 		return usage("the path of a socket would be right for --socket, not", "");
@@ -331,36 +362,15 @@ static int judge(struct pagectl *ctl, uint32_t seen)
 				ctl->command->name, names[i].name, ctl->command->name);
 			return PAGECTL_USAGE;
 		}
-	if (ctl->want_json && ctl->command->has_no_json) {
-		fprintf(stderr,
-			"pagectl: %s is Prometheus' text; vmstat, status and the others have "
-			"--json\n",
-			ctl->command->name);
-		return PAGECTL_USAGE;
-	}
-	if ((ctl->command->options & OPTION_FRAMES) && !ctl->n_frames) {
-		fprintf(stderr, "pagectl: %s needs --frames N; try pagectl %s --help\n",
-			ctl->command->name, ctl->command->name);
-		return PAGECTL_USAGE;
-	}
-	if ((ctl->command->options & OPTION_LISTEN) && !ctl->listen) {
-		fprintf(stderr, "pagectl: %s needs --listen WHERE; try pagectl %s --help\n",
-			ctl->command->name, ctl->command->name);
-		return PAGECTL_USAGE;
-	}
-	if (ctl->n_operands < ctl->command->min_operands) {
-		fprintf(stderr, "pagectl: %s needs %s; try pagectl %s --help\n", ctl->command->name,
-			ctl->command->args, ctl->command->name);
-		return PAGECTL_USAGE;
-	}
+	r = judge_needs(ctl);
+	if (r != PAGECTL_OK)
+		return r;
 	if (seen & OPTION_OFFLINE)
 		return judge_offline(ctl);
-	if (ctl->command->options & (OPTION_SECONDS | OPTION_RUN)) {
-		int r = judge_seeing(ctl);
-
-		if (r != PAGECTL_OK)
-			return r;
-	}
+	if (ctl->command->options & (OPTION_SECONDS | OPTION_RUN))
+		r = judge_seeing(ctl);
+	if (r != PAGECTL_OK)
+		return r;
 	if (ctl->socket && ctl->runtime_dir) {
 		fputs("pagectl: --socket and --runtime-dir exclude each other; try pagectl "
 		      "--help\n",

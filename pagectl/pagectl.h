@@ -17,7 +17,7 @@
  *   act_run.c    run: a command with a daemon of its own
  *   run.c        how large a block a zone has, and could have
  *   host.c       what /proc and /sys know beside META
- *   exporter.c   exporter: the metrics over HTTP; source.c, listen.c: its two ends
+ *   exporter.c   exporter: the metrics over HTTP, at a socket of listen.c
  *   metrics.c    META in Prometheus' text format
  *   table.c, human.c  aligned columns, sizes and times for people
  *
