@@ -321,8 +321,7 @@ enum {
 	SHM_SET_HIGH = 1u << 2,
 	SHM_SET_MAX = 1u << 3,
 	SHM_SET_WEIGHT = 1u << 4,
-	SHM_SET_ZONE = 1u << 5,   /* of a [client MATCH] only, as the next */
-	SHM_SET_ACCESS = 1u << 6, /* no limit of a client, but whether it may be one */
+	SHM_SET_ZONE = 1u << 5, /* of a [client MATCH] only */
 };
 static_assert(sizeof(struct shm_record) == 256, "layout");
 

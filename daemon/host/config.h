@@ -144,7 +144,7 @@ struct config_zone {
 	X(max, SHM_SET_MAX, SIZE, 0, CONFIG_MAY_PERCENT | CONFIG_MAY_NONE)                         \
 	X(weight, SHM_SET_WEIGHT, NUMBER, 10000, CONFIG_MAY_NONE)                                  \
 	X(zone, SHM_SET_ZONE, TEXT, 0, 0)                                                          \
-	X(access, SHM_SET_ACCESS, CHOICE, 0, 0)
+	X(access, RULE_GIVES_ACCESS, CHOICE, 0, 0)
 enum config_client_key {
 #define X(key, bit, type, high, flags) CONFIG_CLIENT_##key,
 	CONFIG_CLIENT_KEYS(X)

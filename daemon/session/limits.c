@@ -66,7 +66,7 @@ bool limits_observe_only(const struct session *session, const struct session_pee
 	for (uint32_t i = 0; i < session->limits.nr_rules; i++) {
 		const struct limits_rule *rule = &session->limits.rule[i];
 
-		if (rule->given & SHM_SET_ACCESS &&
+		if (rule->given & RULE_GIVES_ACCESS &&
 		    limits_match(rule, peer->uid, peer->gid, name, peer->unit))
 			observe_only = rule->observe_only;
 	}

@@ -222,9 +222,9 @@ static void access_is_full_or_observe(void)
 	CU_ASSERT_EQUAL(fixture->errors.n, 0);
 	config_rules(&fixture->config, 64 * MIB, 12, &limits);
 	CU_ASSERT_TRUE(limits.rule[0].observe_only);
-	CU_ASSERT_EQUAL(limits.rule[0].given, SHM_SET_ACCESS);
+	CU_ASSERT_EQUAL(limits.rule[0].given, RULE_GIVES_ACCESS);
 	CU_ASSERT_FALSE(limits.rule[1].observe_only);
-	CU_ASSERT_EQUAL(limits.rule[1].given, SHM_SET_ACCESS);
+	CU_ASSERT_EQUAL(limits.rule[1].given, RULE_GIVES_ACCESS);
 	write_file(fixture, ETC, "[client uid=0]\naccess = none\n");
 	read_all(fixture);
 	CU_ASSERT_EQUAL(fixture->errors.n, 1);

@@ -55,10 +55,10 @@ static void who_may_observe_only_attaches_no_client(void)
 	s->limits.nr_rules = 2;
 	s->limits.rule[0] = (struct limits_rule){.criteria = RULE_UID,
 						 .uid = SHELL_UID,
-						 .given = SHM_SET_ACCESS,
+						 .given = RULE_GIVES_ACCESS,
 						 .observe_only = true};
 	s->limits.rule[1] = (struct limits_rule){
-		.criteria = RULE_NAME, .name = "trusted", .given = SHM_SET_ACCESS};
+		.criteria = RULE_NAME, .name = "trusted", .given = RULE_GIVES_ACCESS};
 	tell_limits(s);
 	conn = shell_connect(s, SHELL_UID, 1);
 	reply = shell_ask(s, conn, &hello);
