@@ -95,8 +95,8 @@ enum { /* limits_rule.criteria */
        RULE_UNIT = 1u << 2,
        RULE_NAME = 1u << 3,
 };
-#define RULE_GIVES_ACCESS (1u << 16) /* limits_rule.given, beside SHM_SET_*: observe_only counts   \
-				      */
+/* Of limits_rule.given, beside SHM_SET_*: observe_only counts. */
+#define RULE_GIVES_ACCESS (1u << 16)
 struct limits_rule {
 	uint32_t criteria;
 	uint32_t uid, gid;
