@@ -253,7 +253,8 @@ static const struct command commands[] = {
 		.args = "",
 		.text = "every key in force, its value, and where it stands",
 		.more = "ORIGIN is FILE:LINE, or default. MEANS is what auto and a percentage are\n"
-			"here. Keys of zones and of [client MATCH] sections are shown where they\n"
+			"here, and what a reload has left for the next start. Keys of zones and of "
+			"[client MATCH] sections are shown where they\n"
 			"are given. What `pagectl set` and `pagectl resize` changed follows, with\n"
 			"these as its origin. `paged --check-config` looks at the files instead.\n",
 		.run = act_config,

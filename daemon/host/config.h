@@ -165,6 +165,8 @@ struct config {
 	uint32_t nr_clients;
 	bool client_is_open; /* keys belong to the last of them */
 	struct config_value value[CONFIG_NR_KEYS];
+	/* Of a running daemon: what was read since for the next start; text "": the same. */
+	struct config_value next[CONFIG_NR_KEYS];
 	struct config_zone zone[CONFIG_MAX_ZONES];
 	uint32_t nr_zones;
 	uint32_t nr_files; /* that were read */

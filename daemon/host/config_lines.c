@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MEANING_BYTES 128u
+#define MEANING_BYTES 140u /* more, and the longest value leaves no room for its place */
 /* Every key that there can be: a bound, not an expectation. */
 #define ZONE_KEYS_MAX 4u
 #define LINES_MAX                                                                                  \
@@ -69,6 +69,16 @@ static void explain(const struct config_value *value, uint32_t key,
 		explain_word((enum config_key)key, facts, ret_text);
 }
 
+/* What a reload has left for the next start. */
+static void explain_next(const struct config_value *next, char means[MEANING_BYTES])
+{
+	size_t n = strlen(means);
+
+	if (next->text[0])
+		(void)snprintf(means + n, MEANING_BYTES - n, "%s%s at the next start",
+			       n ? "; " : "", next->text);
+}
+
 static void add(struct session_config *lines, char (*line)[MESSAGE_TEXT_BYTES], const char *section,
 		const char *key, const struct config_value *value, const char *means)
 {
@@ -112,6 +122,7 @@ void config_lines(const struct config *config, const struct config_facts *facts,
 		const struct config_info *info = config_info((enum config_key)i);
 
 		explain(&config->value[i], i, facts, means);
+		explain_next(&config->next[i], means);
 		add(ret_config, line, info->section, info->key, &config->value[i], means);
 	}
 	for (uint32_t i = 0; i < config->nr_zones; i++) {

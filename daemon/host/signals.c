@@ -76,6 +76,7 @@ static bool take_changes(struct server *server, const struct config *config)
 		const struct config_value *now = &config->value[i];
 		bool live = info->flags & CONFIG_LIVE;
 
+		server->options.config->next[i] = (struct config_value){0};
 		if (is_same(info, now, in_force)) {
 			*in_force = *now; /* it may stand elsewhere */
 			continue;
@@ -84,6 +85,8 @@ static bool take_changes(struct server *server, const struct config *config)
 		log_change(server, info, now, in_force);
 		if (live)
 			*in_force = *now;
+		else
+			server->options.config->next[i] = *now;
 	}
 	if (!config_same_clients(server->options.config, config)) {
 		any = true;

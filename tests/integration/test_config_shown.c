@@ -127,6 +127,30 @@ static void a_reload_and_a_set_are_seen(void)
 	fixture_close(&f);
 }
 
+static void what_waits_for_the_next_start_is_told(void)
+{
+	struct fixture f;
+	json_t *root;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"));
+	fixture_configure(&f, "[segment]\nsize = 128M\nbacking = memfd\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "segment.size: 128M, was 64M; takes effect"));
+	root = fixture_ctl_json(&f, "config");
+	CU_ASSERT_TRUE(is(find(root, "segment", "size", ".conf:2"), "value", "64M"));
+	CU_ASSERT_TRUE(
+		is(find(root, "segment", "size", ".conf:2"), "means", "128M at the next start"));
+	json_decref(root);
+	/* Taken back. */
+	fixture_configure(&f, "[segment]\nsize = 64M\nbacking = memfd\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "nothing changed that can change while running"));
+	root = fixture_ctl_json(&f, "config");
+	CU_ASSERT_PTR_NULL(json_object_get(find(root, "segment", "size", ".conf:2"), "means"));
+	json_decref(root);
+	fixture_close(&f);
+}
+
 static void who_may_observe_only_is_refused_and_looks_all_the_same(void)
 {
 	struct fixture f;
@@ -150,6 +174,7 @@ CU_TestInfo test_config_shown[] = {
 	{"each key has its value and its line", each_key_has_its_value_and_its_line},
 	{"a percentage is of the limit of the cgroup", a_percentage_is_of_the_limit_of_the_cgroup},
 	{"a reload and a set are seen", a_reload_and_a_set_are_seen},
+	{"what waits for the next start is told", what_waits_for_the_next_start_is_told},
 	{"who may observe only is refused, and looks all the same",
 	 who_may_observe_only_is_refused_and_looks_all_the_same},
 	CU_TEST_INFO_NULL,

@@ -202,6 +202,7 @@ static void the_longest_line_keeps_its_origin(void)
 	memset(value->file, 'f', CONFIG_FILE_BYTES - 1);
 	value->line = UINT32_MAX;
 	value->kind = CONFIG_IS_AUTO;
+	memset(fixture->config.next[CONFIG_socket_path].text, 'n', CONFIG_TEXT_BYTES - 1);
 	config_lines(&fixture->config, &facts, 1, &lines);
 	for (const char *c = lines.line[CONFIG_socket_path]; *c; c++)
 		n += *c == '\n';
