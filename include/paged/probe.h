@@ -16,6 +16,9 @@
 #ifdef PAGED_USDT
 #define SDT_USE_VARIADIC
 #include <sys/sdt.h>
+#ifdef __clang__ /* which finds fault with the macros of sys/sdt.h where they are used */
+#pragma clang diagnostic ignored "-Wgnu-zero-variadic-macro-arguments"
+#endif
 
 #define PAGED_PROBE(name, ...) STAP_PROBEV(paged, name, __VA_ARGS__)
 #define PAGECLIENT_PROBE(name, ...) STAP_PROBEV(pageclient, name, __VA_ARGS__)
