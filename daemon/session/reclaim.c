@@ -91,14 +91,12 @@ static void came_back(struct session *session, uint64_t frames)
 	reclaim->wanted -= bits_min(reclaim->wanted, frames);
 }
 
-/* Whom a run is for, as tracers are told: the first that waits for frames; nobody if an
- * administrator asked. */
+/* Whom a run is for, as tracers are told: the first of all who wait; nobody if an administrator
+ * asked. It costs a load where nobody traces. */
 static client_id first_waiting(const struct session *session)
 {
-	for (uint32_t i = session->parked_first; i != PARKED_NONE; i = session->parked[i].next)
-		if (session->parked[i].condition == POOL_NO_FRAMES)
-			return session->parked[i].client;
-	return CLIENT_NONE;
+	return session->parked_first == PARKED_NONE ? CLIENT_NONE
+						    : session->parked[session->parked_first].client;
 }
 
 /* --- purge ---------------------------------------------------------------------------------------
