@@ -142,12 +142,12 @@ static const struct command commands[] = {
 			"pfns. A capital letter, or the sign of a state: three quarters of the\n"
 			"cell or more are that. A small letter, or the other sign: most of it\n"
 			"is. ! says that there is a bad frame in the cell. The clients that have\n"
-			"most get a letter each, all others are z. Shared frames are %, and on a\n"
-			"terminal there are colours, unless NO_COLOR is set.\n\n"
-			"Frames in magazines and purgeable ones are OWNED or SHARED as others\n"
-			"are: which they are is in their owner's CTL and not in META, so the\n"
-			"legend says how many each client has, and none is drawn. With --out a\n"
-			"picture goes to FILE as SVG; - is the standard output.\n",
+			"most get a letter each, all others are Z. On a terminal there are\n"
+			"colours, unless NO_COLOR is set.\n\n"
+			"Which frames lie in magazines and which may be purged is known to the\n"
+			"daemon, which tells root and its own user; for others they are drawn as\n"
+			"their owner's, and the legend has the numbers. With --out a picture goes\n"
+			"to FILE as SVG; - is the standard output.\n",
 		.options = OPTION_OUT,
 		.run = show_map,
 	},

@@ -58,6 +58,8 @@ static enum map_kind kind_of(const struct map *map, const struct shm_view *view,
 		return view->pageblocks[pfn >> PAGEBLOCK_ORDER] == MIGRATE_HOLE ? KIND_HOLE
 										: KIND_FREE;
 	case PAGE_OWNED:
+		if (map->hint && map->hint[pfn])
+			return (enum map_kind)map->hint[pfn];
 		return kind_of_owner(map, word.owner);
 	case PAGE_SHARED:
 		return KIND_SHARED;
@@ -110,10 +112,26 @@ static void count(struct map *map, uint64_t from, uint64_t to, enum map_kind kin
 	}
 }
 
+bool map_note(struct map *map, enum map_kind kind, const char *text)
+{
+	while (*text) {
+		unsigned first, n;
+		int used = 0;
+
+		if (sscanf(text, "%8x %8x\n%n", &first, &n, &used) != 2 || !used ||
+		    first >= map->nr_frames || n > map->nr_frames - first)
+			return false;
+		memset(map->hint + first, (int)kind, n);
+		text += used;
+	}
+	return true;
+}
+
 void map_read(struct map *map, const struct shm_view *view)
 {
 	uint64_t nr_frames = view->header->nr_frames, pfn = 0;
 
+	PAGED_CHECK(!map->hint || map->nr_frames == nr_frames);
 	map->nr_frames = (uint32_t)nr_frames;
 	map->page_shift = view->header->page_shift;
 	map->n_cells = (uint32_t)((nr_frames + map->frames_per_cell - 1) / map->frames_per_cell);
@@ -164,6 +182,8 @@ static const struct {
 	[KIND_RESERVED] = {"reserved", "#7f7f7f", '=', '~', 243},
 	[KIND_BAD] = {"bad", "#d62728", '!', '!', 196},
 	[KIND_UNKNOWN] = {"changing", "#000000", '?', '?', 15},
+	[KIND_MAGAZINE] = {"in magazines", "#f7b6d2", '#', ';', 218},
+	[KIND_PURGEABLE] = {"purgeable", "#98df8a", '*', ':', 120},
 	[KIND_OTHERS] = {"owned", "#c49c94", 'Z', 'z', 180},
 	[KIND_OWNER + 0] = {"owned", "#1f77b4", 'A', 'a', 33},
 	[KIND_OWNER + 1] = {"owned", "#ff7f0e", 'B', 'b', 208},

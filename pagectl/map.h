@@ -1,5 +1,6 @@
 /* pagectl/map.h - mem_map as a picture: census of cells, then text or SVG.
  *
+ *   map_look.c  asks the daemon which frames lie in magazines and which may be purged
  *   map.c       one pass over mem_map -> struct map: how many frames of each kind a cell has
  *   map_text.c  struct map -> lines of characters
  *   map_svg.c   struct map -> an SVG picture
@@ -29,9 +30,11 @@ enum map_kind {
 	KIND_SHARED,
 	KIND_RESERVED, /* out of use: behind the size that is wanted */
 	KIND_BAD,
-	KIND_UNKNOWN, /* changed while we looked */
-	KIND_OTHERS,  /* owned by a client that has no kind of its own */
-	KIND_OWNER,   /* the first of MAP_OWNERS */
+	KIND_UNKNOWN,   /* changed while we looked */
+	KIND_MAGAZINE,  /* owned, and in stock */
+	KIND_PURGEABLE, /* owned, and may be taken */
+	KIND_OTHERS,    /* owned by a client that has no kind of its own */
+	KIND_OWNER,     /* the first of MAP_OWNERS */
 	KIND_COUNT = KIND_OWNER + MAP_OWNERS
 };
 
@@ -52,6 +55,7 @@ struct map {
 	uint32_t page_shift;
 	struct map_owner owner[MAP_OWNERS]; /* the one with the most first */
 	uint64_t total[KIND_COUNT];
+	uint8_t *hint; /* for each frame KIND_MAGAZINE, KIND_PURGEABLE or 0; NULL: not known */
 	struct map_cell *cells;
 };
 
@@ -60,6 +64,14 @@ uint32_t map_frames_per_cell(uint32_t nr_frames, uint32_t max_cells);
 
 /* Who owns most, from clients[n] (in any order; they are sorted). */
 void map_owners(struct map *map, struct shm_client *clients, uint32_t n);
+
+/* Asks of each client in turn; map->hint is there and 0. False: not everything was told, because
+ * only an administrator may ask, the daemon is gone or too old, or there is too much. */
+struct connection;
+bool map_look(struct map *map, struct connection *connection, const struct shm_client *clients,
+	      uint32_t n);
+/* Notes the frames of text, the answer to a Look. False: it is no such answer. Pure. */
+bool map_note(struct map *map, enum map_kind kind, const char *text);
 
 /* One pass over view's mem_map. map->cells has room for the cells that frames_per_cell makes;
  * owners are there. Sets cells, n_cells and total. */
@@ -85,7 +97,7 @@ void map_print_svg(const struct map *map, uint32_t width, FILE *file);
 
 /* What the legend says of a kind: "owned by client 3 (name): 12.0 MiB, 1.0 MiB of it ...". Names
  * are cleaned. */
-#define MAP_LEGEND_BYTES 384u
+#define MAP_LEGEND_BYTES 512u
 void map_legend(const struct map *map, enum map_kind kind, char ret_text[MAP_LEGEND_BYTES]);
 
 #endif

@@ -17,9 +17,10 @@ void map_legend(const struct map *map, enum map_kind kind, char ret_text[MAP_LEG
 	}
 	owner = &map->owner[kind - KIND_OWNER];
 	(void)snprintf(ret_text, MAP_LEGEND_BYTES,
-		       "owned by client %u (%s): %s; in magazines %s, purgeable %s", owner->id,
-		       human_clean(owner->name, sizeof(owner->name)).s,
-		       human_size(map->total[kind] << shift).s,
+		       "owned by client %u (%s): %s; all in all %s, of that %s in magazines and %s "
+		       "purgeable",
+		       owner->id, human_clean(owner->name, sizeof(owner->name)).s,
+		       human_size(map->total[kind] << shift).s, human_size(owner->owned << shift).s,
 		       human_size(owner->magazine << shift).s,
 		       human_size(owner->purgeable << shift).s);
 }

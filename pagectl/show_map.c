@@ -35,16 +35,24 @@ static bool want_color(void)
 	       strcmp(term, "dumb") != 0;
 }
 
-static void read_map(struct map *map, const struct shm_view *view, uint32_t max_cells)
+/* Returns whether magazines and purgeable frames are told from what is owned. */
+static bool read_map(struct map *map, struct pagectl *ctl, uint32_t max_cells)
 {
+	const struct shm_view *view = &ctl->view;
+	bool is_told;
 	uint32_t n;
 	struct shm_client *clients = clients_copy(view, &n);
 
+	memset(map, 0, sizeof(*map));
+	map->nr_frames = view->header->nr_frames;
+	map->hint = calloc(map->nr_frames, 1); /* what is not written to takes no memory */
+	is_told = map->hint && map_look(map, &ctl->connection, clients, n);
 	map_owners(map, clients, n);
 	free(clients);
 	map->frames_per_cell = map_frames_per_cell(view->header->nr_frames, max_cells);
 	map->cells = xrealloc(NULL, max_cells * sizeof(*map->cells));
 	map_read(map, view);
+	return is_told;
 }
 
 static int print_svg(const struct map *map, const char *path)
@@ -111,13 +119,14 @@ static json_t *cells_json(const struct map *map)
 	return array;
 }
 
-static int print_json(const struct map *map)
+static int print_json(const struct map *map, bool is_told)
 {
 	json_t *root = json_new();
 
 	json_put_number(root, "page_size", UINT64_C(1) << map->page_shift);
 	json_put_number(root, "frames", map->nr_frames);
 	json_put_number(root, "frames_per_cell", map->frames_per_cell);
+	json_object_set_new(root, "told_apart", json_boolean(is_told));
 	json_object_set_new(root, "kinds", kinds_json(map));
 	json_object_set_new(root, "cells", cells_json(map));
 	return json_print(root);
@@ -129,18 +138,25 @@ int show_map(struct pagectl *ctl)
 	uint32_t width = text_cells();
 	struct map map;
 	int r = PAGECTL_OK;
+	bool is_told;
 
 	if (ctl->want_json && ctl->out && strcmp(ctl->out, "-") == 0) {
 		fputs("pagectl: map --json and --out - both want the standard output\n", stderr);
 		return PAGECTL_USAGE;
 	}
-	read_map(&map, &ctl->view, is_text ? width * TEXT_LINES : SVG_CELLS * SVG_LINES);
+	is_told = read_map(&map, ctl, is_text ? width * TEXT_LINES : SVG_CELLS * SVG_LINES);
 	if (ctl->out)
 		r = print_svg(&map, ctl->out);
 	if (r == PAGECTL_OK && ctl->want_json)
-		r = print_json(&map);
+		r = print_json(&map, is_told);
 	if (is_text)
 		map_print_text(&map, width, want_color(), stdout);
+	if (is_text && !is_told)
+		puts("Not all magazines and purgeable frames are told apart from what is owned: "
+		     "only\n"
+		     "root and the user of the daemon may ask for them, and for no more than a "
+		     "second.");
+	free(map.hint);
 	free(map.cells);
 	return r;
 }

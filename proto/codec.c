@@ -51,7 +51,8 @@
 	X(PURGE_TABLE, purge_table, PurgeTable)                                                    \
 	X(SET, set, Set)                                                                           \
 	X(WHY, why, Why)                                                                           \
-	X(CONFIG, config, Config)
+	X(CONFIG, config, Config)                                                                  \
+	X(LOOK, look, Look)
 #define EMPTY_BODIES(X)                                                                            \
 	X(STATUS, status, Status)                                                                  \
 	X(GOODBYE, goodbye, Goodbye)                                                               \

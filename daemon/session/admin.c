@@ -1,10 +1,12 @@
-/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set, Why;
- * and Config, which everybody may: META tells of limits and who has them already. */
+/* daemon/session/admin.c - what only the administrator may ask: Check, Drain, Reclaim, Set, Why,
+ * Look; and Config, which everybody may: META tells of limits and who has them already. */
 #include "daemon/session/session_private.h"
 
+#include "daemon/core/inspect_list.h"
 #include "paged/bits.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 /* A client that lies breaks no invariant of ours: it is noted, and the rest is looked at again.
@@ -207,13 +209,40 @@ static void do_config(struct session *session, uint32_t conn, const struct messa
 	reply->result = config->serial;
 }
 
+/* Nothing is kept of it: the next request says where to go on. */
+static void do_look(struct session *session, uint32_t conn, const struct message *message)
+{
+	const struct message_look *look = &message->look;
+	struct message_reply *reply;
+	struct inspect_list list;
+	size_t n = 0;
+
+	if (look->kind >= LOOK_NR_KINDS || look->client < 1 || look->client > SHM_MAX_CLIENTS) {
+		session_refuse(session, conn, message->id, -EINVAL,
+			       "kind %u of client %u; 0 or 1, of a client, would be right",
+			       look->kind, look->client);
+		return;
+	}
+	if (look->kind == LOOK_MAGAZINES)
+		inspect_list_magazines(session->pool, look->client, look->at, &list);
+	else
+		inspect_list_purgeable(session->pool, look->client, look->at, &list);
+	reply = session_reply(session, conn, message->id);
+	reply->result = list.at;
+	for (uint32_t i = 0; i < list.n_runs; i++)
+		n += (size_t)snprintf(reply->text + n, sizeof(reply->text) - n, "%x %x\n",
+				      list.run[i].first, list.run[i].n_frames);
+}
+static_assert(INSPECT_RUNS * 18 < MESSAGE_TEXT_BYTES && INSPECT_LIST_END == LOOK_END,
+	      "each run is two numbers of at most 8 digits");
+
 void admin_dispatch(struct session *session, uint32_t conn, const struct message *message)
 {
 	static void (*const handlers[MESSAGE_NR_KINDS])(struct session *, uint32_t,
 							const struct message *) = {
 		[MESSAGE_CHECK] = do_check,     [MESSAGE_DRAIN] = do_drain,
 		[MESSAGE_RECLAIM] = do_reclaim, [MESSAGE_SET] = do_set,
-		[MESSAGE_WHY] = why_dispatch,
+		[MESSAGE_WHY] = why_dispatch,   [MESSAGE_LOOK] = do_look,
 	};
 	uint32_t uid = session->connection[conn].peer.uid;
 
@@ -224,7 +253,8 @@ void admin_dispatch(struct session *session, uint32_t conn, const struct message
 	if (!handlers[message->kind]) {
 		session_refuse(
 			session, conn, message->id, -EPERM,
-			"an observer may ask for Check, Config, Drain, Reclaim, Set and Why only");
+			"an observer may ask for Check, Config, Drain, Look, Reclaim, Set and Why "
+			"only");
 		return;
 	}
 	if (uid != 0 && uid != session->limits.admin_uid) {

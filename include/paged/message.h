@@ -51,7 +51,8 @@
 	X(PURGE_TABLE, "PurgeTable")                                                               \
 	X(SET, "Set")                                                                              \
 	X(WHY, "Why")                                                                              \
-	X(CONFIG, "Config")
+	X(CONFIG, "Config")                                                                        \
+	X(LOOK, "Look")
 enum message_kind {
 #define X(name, text) MESSAGE_##name,
 	MESSAGE_KINDS(X)
@@ -62,7 +63,7 @@ enum message_kind {
 enum {                            /* hello.flags */
        HELLO_OBSERVER = 1u << 0,  /* META read-only and nothing else; no client id. May send Status,
 				     Config and, if the administrator's, Reclaim, Drain, Check,
-				     Set, Why */
+				     Set, Why, Look */
        HELLO_READ_ONLY = 1u << 1, /* DATA read-only: may import and put, not allocate */
 };
 
@@ -211,6 +212,17 @@ struct message_config {
 	uint32_t number;
 };
 
+/* Look: which frames of a client are of that kind, from `at` on, 0 at first. text: runs of frames
+ * as "pfn n" in hexadecimal, one a line; result: the next at, LOOK_END behind the last. Frames that
+ * move meanwhile may be missed or told twice. */
+enum look_kind { LOOK_MAGAZINES, LOOK_PURGEABLE, LOOK_NR_KINDS };
+#define LOOK_END UINT64_MAX
+struct message_look {
+	uint32_t client;
+	uint32_t kind; /* enum look_kind */
+	uint64_t at;
+};
+
 struct message_drain {
 	uint32_t client; /* 0: all */
 };
@@ -232,7 +244,7 @@ struct message_reply {
 	uint64_t count;  /* PcpRefill, PcpDrain: frames in the magazine. Reclaim, Drain: frames that
 			    came back. Config: lines */
 	uint64_t result; /* Alloc: pfn << 32 | gen. Share: handle. Import: pfn << 32 | order.
-			    Config: its serial */
+			    Config: its serial. Look: the next at */
 	uint64_t nr_owned, nr_shared, nr_bad_free, nr_magazine; /* Status */
 	uint64_t min, low, high, max;                           /* Status */
 	uint64_t nr_purged;                                     /* Status */
@@ -288,6 +300,7 @@ struct message {
 		struct message_set set;
 		struct message_why why;
 		struct message_config config;
+		struct message_look look;
 	};
 };
 

@@ -139,6 +139,8 @@ static struct message request(enum message_kind kind, struct fuzz_input *input)
 		message.why = (struct message_why){b & 3u, n, a & 7u};
 	else if (kind == MESSAGE_CONFIG)
 		message.config.number = n;
+	else if (kind == MESSAGE_LOOK)
+		message.look = (struct message_look){a & 7u, b & 3u, a & 0x80 ? n : UINT64_C(0)};
 	return message;
 }
 

@@ -35,16 +35,17 @@ static uint64_t frames_of_cells(const json_t *root)
 	return sum;
 }
 
-static uint64_t frames_of_client(const json_t *root, const char *name)
+/* Frames of the kind that has value under key. */
+static uint64_t frames_of(const json_t *root, const char *key, const char *value)
 {
 	size_t i;
 	json_t *kind;
 
 	json_array_foreach(json_object_get(root, "kinds"), i, kind)
 	{
-		const char *its = json_string_value(json_object_get(kind, "name"));
+		const char *its = json_string_value(json_object_get(kind, key));
 
-		if (its && strcmp(its, name) == 0)
+		if (its && strcmp(its, value) == 0)
 			return (uint64_t)json_integer_value(json_object_get(kind, "frames"));
 	}
 	return 0;
@@ -67,7 +68,9 @@ static void the_map_has_each_frame_once(void)
 				    "owned");
 	CU_ASSERT_EQUAL(frames_of_cells(root), FRAMES);
 	CU_ASSERT_TRUE(owned >= 3000);
-	CU_ASSERT_EQUAL(frames_of_client(root, "shown"), owned);
+	CU_ASSERT_TRUE(json_is_true(json_object_get(root, "told_apart")));
+	CU_ASSERT_EQUAL(frames_of(root, "name", "shown"), 3000);
+	CU_ASSERT_EQUAL(frames_of(root, "state", "in magazines"), owned - 3000);
 	fixture_ctl(&f, &ctl, "map", NULL);
 	CU_ASSERT_EQUAL(ctl.status, 0);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "A owned by client 1 (shown): "));
@@ -78,6 +81,32 @@ static void the_map_has_each_frame_once(void)
 	json_decref(clients);
 	json_decref(root);
 	CU_ASSERT_EQUAL(child_end(&child), 0);
+	fixture_close(&f);
+}
+
+/* A thousand purgeable frames, of which a hundred are pinned. */
+static void the_map_has_what_may_be_purged(void)
+{
+	struct fixture f;
+	pageclient *client;
+	json_t *root;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	client = fixture_client(&f, "cache");
+	for (int i = 0; client && i < 1000; i++) {
+		void *frame = pageclient_alloc(client, 0, PAGECLIENT_RECLAIMABLE);
+		pageclient_slot slot;
+
+		CU_ASSERT_EQUAL(pageclient_purgeable_new(client, frame, &slot), 0);
+		if (i >= 100)
+			pageclient_unpin(client, slot);
+	}
+	root = fixture_ctl_json(&f, "map");
+	CU_ASSERT_EQUAL(frames_of_cells(root), FRAMES);
+	CU_ASSERT_EQUAL(frames_of(root, "state", "purgeable"), 900);
+	CU_ASSERT_EQUAL(frames_of(root, "name", "cache"), 100);
+	json_decref(root);
+	pageclient_close(client);
 	fixture_close(&f);
 }
 
@@ -266,6 +295,7 @@ static void wrong_words_are_usage(void)
 
 CU_TestInfo test_look[] = {
 	{"the map has each frame once", the_map_has_each_frame_once},
+	{"the map has what may be purged", the_map_has_what_may_be_purged},
 	{"the map is a picture", the_map_is_a_picture},
 	{"the map adds up under load", the_map_adds_up_under_load},
 	{"looking costs no memory", looking_costs_no_memory},

@@ -7,10 +7,11 @@ static void say(struct sim *s)
 {
 	static const enum message_kind kinds[] = {MESSAGE_CHECK,  MESSAGE_DRAIN, MESSAGE_RECLAIM,
 						  MESSAGE_STATUS, MESSAGE_SET,   MESSAGE_SET,
-						  MESSAGE_SET,    MESSAGE_WHY};
+						  MESSAGE_SET,    MESSAGE_WHY,   MESSAGE_LOOK};
 	struct sim_thread *x = &s->client[SIM_ADMIN].thread[0];
 
-	x->request = (struct message){.kind = kinds[sim_below(s, 8)], .id = ++s->next_id};
+	x->request = (struct message){.kind = kinds[sim_below(s, sizeof(kinds) / sizeof(kinds[0]))],
+				      .id = ++s->next_id};
 	x->id = x->request.id;
 	x->state = THREAD_WAITS;
 	if (x->request.kind == MESSAGE_DRAIN)
@@ -24,6 +25,10 @@ static void say(struct sim *s)
 		x->request.why = (struct message_why){.kind = sim_below(s, WHY_NR_KINDS + 1),
 						      .number = sim_below(s, s->nr_frames),
 						      .client = sim_below(s, SIM_CLIENTS)};
+	else if (x->request.kind == MESSAGE_LOOK)
+		x->request.look = (struct message_look){.client = sim_below(s, SIM_CLIENTS),
+							.kind = sim_below(s, LOOK_NR_KINDS + 1),
+							.at = sim_chance(s, 2) ? 0 : sim_any64(s)};
 	net_send(s, SIM_ADMIN, &x->request);
 }
 
@@ -81,6 +86,8 @@ void admin_reply(struct sim *s, const struct sim_reply *reply)
 	else if (x->request.kind == MESSAGE_WHY)
 		ok = ok || status == -ESRCH || status == -EINVAL || status == -EBUSY ||
 		     status == -EAGAIN;
+	else if (x->request.kind == MESSAGE_LOOK)
+		ok = ok || status == -EINVAL;
 	else if (x->request.kind == MESSAGE_STATUS)
 		ok = status == -EPERM;
 	else

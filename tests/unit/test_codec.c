@@ -62,6 +62,7 @@ static size_t body_bytes(enum message_kind kind)
 		[MESSAGE_PURGE_TABLE] = sizeof(struct message_purge_table),
 		[MESSAGE_WHY] = sizeof(struct message_why),
 		[MESSAGE_CONFIG] = sizeof(struct message_config),
+		[MESSAGE_LOOK] = sizeof(struct message_look),
 	};
 
 	return bytes[kind];
@@ -144,6 +145,7 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 	case MESSAGE_PURGE_TABLE:
 	case MESSAGE_WHY:
 	case MESSAGE_CONFIG:
+	case MESSAGE_LOOK:
 	case MESSAGE_DRAIN:
 	case MESSAGE_CHECK:
 	case MESSAGE_SHRINK:

@@ -145,6 +145,36 @@ static void a_walk_inside_a_block_finds_its_head(void)
 	fixture_free(f);
 }
 
+static void what_the_daemon_tells_of_is_told_apart(void)
+{
+	struct fixture *f = fixture_new();
+
+	f->map.nr_frames = FRAMES;
+	f->map.hint = calloc(FRAMES, 1);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(f->map.hint);
+	set(f, 0, PAGE_OWNED, 9, 5);
+	set(f, 512, PAGE_OWNED, 9, 5);
+	set(f, 1024, PAGE_OWNED, 10, 5);
+	set(f, 2048, PAGE_FREE, 11, 0);
+	owners(f);
+	CU_ASSERT_TRUE(map_note(&f->map, KIND_PURGEABLE, ""));
+	CU_ASSERT_TRUE(map_note(&f->map, KIND_PURGEABLE, "0 200\n"));
+	CU_ASSERT_TRUE(
+		map_note(&f->map, KIND_MAGAZINE, "200 200\n800 200\n")); /* one is free by now */
+	read_all(f);
+	CU_ASSERT_EQUAL(f->map.total[KIND_PURGEABLE], 512);
+	CU_ASSERT_EQUAL(f->map.total[KIND_MAGAZINE], 512);
+	CU_ASSERT_EQUAL(f->map.total[KIND_OWNER], 1024);
+	CU_ASSERT_EQUAL(f->map.total[KIND_FREE], 2048);
+	CU_ASSERT_FALSE(map_note(&f->map, KIND_MAGAZINE, "1000 1\n")); /* no such frame */
+	CU_ASSERT_FALSE(map_note(&f->map, KIND_MAGAZINE, "fff 2\n"));
+	CU_ASSERT_FALSE(map_note(&f->map, KIND_MAGAZINE, "1 ffffffff\n"));
+	CU_ASSERT_FALSE(map_note(&f->map, KIND_MAGAZINE, "words\n"));
+	CU_ASSERT_FALSE(map_note(&f->map, KIND_MAGAZINE, "1"));
+	free(f->map.hint);
+	fixture_free(f);
+}
+
 static void a_pass_over_anything_ends(void)
 {
 	struct fixture *f = fixture_new();
@@ -208,6 +238,7 @@ CU_TestInfo test_map[] = {
 	{"a block is counted in each cell it covers", a_block_is_counted_in_each_cell_it_covers},
 	{"who owns most comes first", who_owns_most_comes_first},
 	{"a walk inside a block finds its head", a_walk_inside_a_block_finds_its_head},
+	{"what the daemon tells of is told apart", what_the_daemon_tells_of_is_told_apart},
 	{"a pass over anything ends", a_pass_over_anything_ends},
 	{"a cell is drawn as what it has most of", a_cell_is_drawn_as_what_it_has_most_of},
 	{"cells are powers of two", cells_are_powers_of_two},
