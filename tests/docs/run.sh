@@ -25,7 +25,7 @@ report() {
 reference() {
 	"$root/docs/reference/generate.sh" "$build" "$tmp/reference" &&
 		diff -ru --exclude=generate.sh "$root/docs/reference" "$tmp/reference" && return 0
-	echo "docs/reference is not what the code says: docs/reference/generate.sh BUILD-DIR writes it anew"
+	echo "docs/reference is not what the code says: ./dev reference writes it anew"
 	return 1
 }
 
