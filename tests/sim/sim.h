@@ -21,7 +21,7 @@
  *   purgeable.c  purge tables: new, pin, unpin, rearm, take, drop
  *   fair.c     limits and weights, and that a purge keeps min
  *   liar.c     processes that send, write and answer anything
- *   admin.c    Check, Drain, Reclaim, Set, Why and Status by an observer
+ *   admin.c    Check, Drain, Reclaim, Set, Why, Look and Status by an observer
  *   owner.c    who holds which frame, as the processes see it
  *   check.c    the invariants, after each step and at the end
  *   run.c      one seed, many seeds, coverage
