@@ -50,6 +50,14 @@ static void start_colors(void)
 	(void)init_pair(COLOR_SORT, COLOR_CYAN, -1);
 }
 
+static bool refuse_terminal(void)
+{
+	const char *term = getenv("TERM");
+
+	fprintf(stderr, "pagectl: top cannot use this terminal (TERM=%s)\n", term ? term : "");
+	return false;
+}
+
 bool top_screen_open(void)
 {
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
@@ -57,12 +65,11 @@ bool top_screen_open(void)
 		      stderr);
 		return false;
 	}
-	if (!newterm(NULL, stdout, stdin)) {
-		const char *term = getenv("TERM");
-
-		fprintf(stderr, "pagectl: top cannot use this terminal (TERM=%s)\n",
-			term ? term : "");
-		return false;
+	if (!newterm(NULL, stdout, stdin))
+		return refuse_terminal();
+	if (!tigetstr("cup")) { /* curses would draw on one that cannot place its cursor */
+		(void)endwin();
+		return refuse_terminal();
 	}
 	(void)cbreak();
 	(void)noecho();

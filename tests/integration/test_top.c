@@ -213,9 +213,27 @@ static void colours_can_be_turned_off(void)
 	CU_ASSERT_TRUE(screen_wait_raw(&s->screen, "q quit"));
 	CU_ASSERT_PTR_NULL(strstr(s->screen.raw, "\033[37m"));
 	screen_close(&s->screen);
-	CU_ASSERT_TRUE(show(s, 24, 80, "no-such-terminal", false));
-	CU_ASSERT_TRUE(screen_wait_raw(&s->screen, "TERM=no-such-terminal"));
-	CU_ASSERT_EQUAL(screen_end(&s->screen), 1);
+	fixture_close(&s->f);
+	free(s);
+}
+
+/* Unknown, and one that only knows lines. */
+static void terminals_that_cannot_do_it_are_refused(void)
+{
+	static const char *const terms[] = {"no-such-terminal", "dumb"};
+	struct stage *s = calloc(1, sizeof(*s));
+
+	if (!s)
+		abort();
+	CU_ASSERT_TRUE(fixture_open(&s->f, config));
+	for (int i = 0; i < 2; i++) {
+		char text[64];
+
+		(void)snprintf(text, sizeof(text), "cannot use this terminal (TERM=%s)", terms[i]);
+		CU_ASSERT_TRUE(show(s, 24, 80, terms[i], false));
+		CU_ASSERT_TRUE(screen_wait_raw(&s->screen, text));
+		CU_ASSERT_EQUAL(screen_end(&s->screen), 1);
+	}
 	fixture_close(&s->f);
 	free(s);
 }
@@ -251,6 +269,7 @@ CU_TestInfo test_top[] = {
 	{"a daemon that is stopped holds no key up", a_daemon_that_is_stopped_holds_no_key_up},
 	{"rows scroll", rows_scroll},
 	{"colours can be turned off", colours_can_be_turned_off},
+	{"terminals that cannot do it are refused", terminals_that_cannot_do_it_are_refused},
 	{"programs get JSON", programs_get_json},
 	CU_TEST_INFO_NULL,
 };
