@@ -7,21 +7,20 @@
 void map_legend(const struct map *map, enum map_kind kind, char ret_text[MAP_LEGEND_BYTES])
 {
 	uint32_t shift = map->page_shift;
+	struct human drawn = human_size(map->total[kind] << shift);
 	const struct map_owner *owner;
 
 	if (kind < KIND_OWNER) {
 		(void)snprintf(ret_text, MAP_LEGEND_BYTES, "%s%s: %s", map_kind_name(kind),
-			       kind == KIND_OTHERS ? " by other clients" : "",
-			       human_size(map->total[kind] << shift).s);
+			       kind == KIND_OTHERS ? " by other clients" : "", drawn.s);
 		return;
 	}
 	owner = &map->owner[kind - KIND_OWNER];
 	(void)snprintf(ret_text, MAP_LEGEND_BYTES,
 		       "owned by client %u (%s): %s; all in all %s, of that %s in magazines and %s "
 		       "purgeable",
-		       owner->id, human_clean(owner->name, sizeof(owner->name)).s,
-		       human_size(map->total[kind] << shift).s, human_size(owner->owned << shift).s,
-		       human_size(owner->magazine << shift).s,
+		       owner->id, human_clean(owner->name, sizeof(owner->name)).s, drawn.s,
+		       human_size(owner->owned << shift).s, human_size(owner->magazine << shift).s,
 		       human_size(owner->purgeable << shift).s);
 }
 
