@@ -61,8 +61,9 @@ enum {                               /* what a key takes beside its type */
 	  "posix: named files in /dev/shm, which outlive the daemon. memfd: nameless and sealed. " \
 	  "auto: posix, and memfd where /dev/shm cannot hold the segment.")                        \
 	X(segment, hugepages, CHOICE, "auto", 0, 0, "never|auto|always", 0,                        \
-	  "auto asks for huge pages and takes small ones where it gets none; always also "         \
-	  "collapses what came small.")                                                            \
+	  "auto: huge pages where the kernel gives them to who asks. always: made huge as they "   \
+	  "are committed; with backing = memfd of reserved ones (vm.nr_hugepages) if they "        \
+	  "suffice. never: small ones.")                                                           \
 	X(segment, commit, CHOICE, "lazy", 0, 0, "lazy|full", 0,                                   \
 	  "lazy: memory is taken as frames are used. full: all of it at the start, or no start.")  \
 	X(segment, headroom, SIZE, "auto", 0, 0, "", CONFIG_MAY_ZERO | CONFIG_MAY_AUTO,            \

@@ -30,37 +30,32 @@ uint64_t hugetlb_free_bytes(const char *folder)
 	return (n - bits_min(n, read_number(folder, "resv_hugepages"))) * SEGMENT_HUGE_BYTES;
 }
 
-/* The reason why DATA is not of huge pages that are reserved, for the log; NULL if it may be. */
-static const char *find_obstacle(const struct segments *segments, char *text, size_t text_bytes)
+/* Are there enough for what is in use at the start? Else text says what is missing. */
+static bool is_enough(const struct segments *segments, char *text, size_t text_bytes)
 {
 	uint64_t wanted = segments_bytes_at_start(segments);
-	uint64_t n_pages = (wanted + SEGMENT_HUGE_BYTES - 1) / SEGMENT_HUGE_BYTES;
 
-	if (segments->data_bytes % SEGMENT_HUGE_BYTES)
-		return "the size is no multiple of 2M";
 	if (hugetlb_free_bytes(HUGETLB_FOLDER) >= wanted)
-		return NULL;
+		return true;
 	(void)snprintf(text, text_bytes,
 		       "fewer than %llu huge pages are reserved and free (vm.nr_hugepages)",
-		       (unsigned long long)n_pages);
-	return text;
+		       (unsigned long long)(wanted / SEGMENT_HUGE_BYTES));
+	return false;
 }
 
 int hugetlb_create_data(struct segments *segments, char *text, size_t text_bytes)
 {
 	const struct segments_options *options = &segments->options;
-	const char *why = NULL;
 
 	if (options->hugepages == SHM_HUGEPAGES_ALWAYS) {
-		why = find_obstacle(segments, text, text_bytes);
-		if (!why &&
+		if (is_enough(segments, text, text_bytes) &&
 		    segment_create_hugetlb(options->instance, SHM_PART_DATA, segments->data_bytes,
 					   &segments->data_fd, text, text_bytes) == 0)
 			return 0;
 		log_print(options->log, LOG_LEVEL_NOTICE,
 			  "hugepages = always: of ordinary memory, made huge as it is committed, "
 			  "because %s",
-			  why ? why : text);
+			  text);
 	}
 	return segment_create(SHM_BACKING_MEMFD, options->instance, SHM_PART_DATA,
 			      segments->data_bytes, &segments->data_fd, text, text_bytes);
