@@ -9,6 +9,8 @@
 #   format           clang-format, where it is installed (the public headers align their columns by hand)
 #   core purity      ARCHIVE (default: build/dev/daemon/core/libpaged_core.a) needs memory functions,
 #                    paged_panic() and the layout helpers of shm, and nothing else
+#   session heap     the session's archive, in the folder beside it, asks for no heap: a step has the
+#                    memory that it was given at the start
 #
 # In a tree of git's it looks at files that were added to it, elsewhere at all.
 # Prints each violation as file:line: message, and ends with "N passed, N failed"; exit 1 if any failed.
@@ -129,6 +131,15 @@ check_purity() {
 		}' | sort
 }
 
+# Each step of the session is on somebody's steady path.
+check_heap() {
+	nm -A "$1" | awk '
+		NF > 1 && $(NF - 1) == "U" &&
+		$NF ~ /^(__)?(malloc|calloc|realloc|reallocarray|free|aligned_alloc|posix_memalign|strn?dup|v?asprintf|getline|f(d|mem)?open)(_chk)?$/ {
+			printf "%s1: the session may not need the symbol %s\n", $1, $NF
+		}' | sort -u
+}
+
 sources=$(files '*.c' '*.h')
 headers=$(files '*.h')
 if [ -z "$sources" ] || [ -z "$headers" ]; then
@@ -169,6 +180,14 @@ elif [ ! -f "$archive" ]; then
 else
 	check_purity "$archive" >"$out"
 	report "core purity"
+fi
+
+session=${archive%/core/libpaged_core.a}/session/libpaged_session.a
+if [ -f "$session" ]; then
+	check_heap "$session" >"$out"
+	report "session heap"
+else
+	echo "skip session heap: $session is not built"
 fi
 
 echo "$passed passed, $failed failed"

@@ -108,6 +108,17 @@ expect "no pragma" 'daemon/core/pragma.h:1: the guard should be #ifndef DAEMON_C
 expect "function size" 'shm/long.c:5: function of 72 lines, more than 70'
 expect "file size" 'shm/large.c:501: file of 501 lines, more than 500'
 expect "core purity" "$top/impure.a:g.o:1: the core may not need the symbol malloc"
+mkdir -p "$top/lib/core" "$top/lib/session"
+cp "$top/pure.a" "$top/lib/core/libpaged_core.a"
+cp "$top/impure.a" "$top/lib/session/libpaged_session.a"
+"$here/run.sh" -C "$top/good" "$top/lib/core/libpaged_core.a" >"$top/heap" && {
+	echo "FAIL a session with a heap passes"
+	failed=$((failed + 1))
+}
+grep -q "libpaged_session.a:g.o:1: the session may not need the symbol malloc" "$top/heap" || {
+	echo "FAIL session heap"
+	failed=$((failed + 1))
+}
 if command -v clang-format >/dev/null; then
 	expect "format" 'shm/format.c:1: clang-format would change this'
 fi
