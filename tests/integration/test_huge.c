@@ -47,11 +47,27 @@ static bool is_intact(const struct holder *holder)
 	return true;
 }
 
-static void let_go(struct holder *holder)
+/* Is anything of the instance mapped here? */
+static bool is_mapped(const struct fixture *f)
 {
+	FILE *file = fopen("/proc/self/maps", "re");
+	char line[512];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = strstr(line, f->instance) && strstr(line, "-data");
+	if (file)
+		(void)fclose(file);
+	return found;
+}
+
+static void let_go(struct holder *holder, const struct fixture *f)
+{
+	CU_ASSERT_TRUE(is_mapped(f));
 	for (uint32_t i = 0; i < FRAMES; i++)
 		pageclient_free(holder->client, holder->frame[i], 0);
 	pageclient_close(holder->client);
+	CU_ASSERT_FALSE(is_mapped(f));
 }
 
 /* Frames are filled, the server is killed, they are given back; *ret_in_force is what status said
@@ -81,7 +97,7 @@ static void live(const char *config, char ret_in_force[32])
 	pageclient_close(fixture_client(&f, "after"));
 	CU_ASSERT_TRUE(is_intact(&holder));
 	CU_ASSERT_TRUE(fixture_check(&f));
-	let_go(&holder);
+	let_go(&holder, &f);
 	CU_ASSERT_TRUE(observer_all_free(&observer));
 	observer_close(&observer);
 	fixture_close(&f);
