@@ -1,7 +1,8 @@
 /* paged/files.h - how many clients a limit of descriptors allows.
  *
- * The server has five for each: call socket, event socket, pidfd, CTL, and the eventfd by which the
- * client asks ahead of need. The supervisor keeps one more, the CTL, under a limit of its own. */
+ * The server has five for each: call socket, event socket, pidfd, CTL, and for a moment the
+ * client's end of the event socket, or the old connection of one that resumes. The supervisor keeps
+ * one more, the CTL, under a limit of its own. */
 #ifndef PAGED_FILES_H
 #define PAGED_FILES_H
 #include <stdint.h>
