@@ -121,7 +121,7 @@ enum figure { FIGURE_TABLES, FIGURE_OWN, FIGURE_FIRST, FIGURE_AGAIN };
 
 static double median(const struct hugepages_result *round, uint32_t n, enum figure figure)
 {
-	double value[MAX_ROUNDS];
+	double value[MAX_ROUNDS] = {0};
 
 	for (uint32_t i = 0; i < n; i++) {
 		const double of[] = {(double)round[i].table_bytes, round[i].own_ns,

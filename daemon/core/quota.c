@@ -52,18 +52,17 @@ void quota_charge_blocks(struct pool *pool, client_id client, const pfn_t *pfn, 
 {
 	struct shm_page *map = pool->buddy.map;
 	pfn_t *first = &pool->client[client].owned;
-	pfn_t prev = PFN_NONE;
+	pfn_t next = *first;
 
-	if (n == 0)
-		return;
-	for (uint32_t i = 0; i < n; i++) {
-		map[pfn[i]].prev = prev;
-		map[pfn[i]].next = i + 1 < n ? pfn[i + 1] : *first;
-		prev = pfn[i];
+	for (uint32_t i = n; i-- > 0;) {
+		map[pfn[i]].next = next;
+		if (next != PFN_NONE)
+			map[next].prev = pfn[i];
+		next = pfn[i];
 	}
-	if (*first != PFN_NONE)
-		map[*first].prev = prev;
-	*first = pfn[0];
+	if (n > 0)
+		map[next].prev = PFN_NONE;
+	*first = next;
 	charge(pool, client, (uint64_t)n << order);
 }
 
