@@ -148,6 +148,7 @@ struct member {
 	_Alignas(64) struct pageclient_fast_v1 fast; /* first: the TLS pointer is cast back */
 	pageclient *client;
 	struct pcp *pcp;
+	bool is_near; /* with the descriptor published: nothing waits for the next slow call */
 	struct member *next; /* of the same thread */
 };
 

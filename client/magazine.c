@@ -52,18 +52,90 @@ static size_t magazine_claim(struct magazine *magazine, size_t n, uint64_t *ret_
 	return (size_t)(bottom - top);
 }
 
+/* Slots that lie in a row from index on. */
+static size_t row_at(const struct magazine *magazine, uint64_t index, size_t n)
+{
+	return (size_t)bits_min(n, magazine->mask + 1 - (index & magazine->mask));
+}
+
+/* The copies of slots are plain loops over plain arrays, for a compiler that makes vectors of them
+ * (CMakeLists.txt); for the wider ones of newer processors it makes them twice, and the loader
+ * chooses. A sanitizer's runtime is not there yet when the loader does. */
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
+	!defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
+#define VECTORS __attribute__((target_clones("avx2", "default")))
+#else
+#define VECTORS
+#endif
+
+VECTORS static void slots_read(const uint32_t *restrict slot, size_t n, char *data, uint32_t shift,
+			       void **restrict ret_frames)
+{
+	for (size_t i = 0; i < n; i++)
+		ret_frames[i] = data + ((size_t)slot[i] << shift);
+}
+
+/* What the offsets of the frames have in common: all bits that one of them has, and in the highest
+ * one whether one of them is before data or behind last. */
+VECTORS static uint64_t slots_write(uint32_t *restrict slot, size_t n, uint64_t data, uint64_t last,
+				    uint32_t shift, void *const *restrict frames)
+{
+	uint64_t offsets = 0, outside = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		uint64_t offset = (uint64_t)(uintptr_t)frames[i] - data;
+
+		offsets |= offset;
+		outside |= last - offset;
+		slot[i] = (uint32_t)(offset >> shift);
+	}
+	return offsets | (outside >> 63 << 63);
+}
+
 size_t magazine_pop(struct magazine *magazine, const pageclient *client, void **ret_frames,
 		    size_t n)
 {
 	uint64_t first = 0;
 
 	n = magazine_claim(magazine, n, &first);
-	for (size_t i = 0; i < n; i++) {
-		uint32_t pfn = magazine->slot[(first + n - 1 - i) & magazine->mask];
-
-		ret_frames[i] = client->data + ((size_t)pfn << client->page_shift);
+	for (size_t done = 0, row; done < n; done += row) {
+		row = row_at(magazine, first + done, n - done);
+		slots_read(magazine->slot + ((first + done) & magazine->mask), row, client->data,
+			   client->page_shift, ret_frames + done);
 	}
 	return n;
+}
+
+/* How many of n, from the first on, are addresses of blocks of that order. */
+static size_t count_blocks(const pageclient *client, void *const *frames, size_t n, uint64_t unit)
+{
+	size_t i = 0;
+
+	for (; i < n; i++) {
+		uint64_t offset =
+			(uint64_t)(uintptr_t)frames[i] - (uint64_t)(uintptr_t)client->data;
+
+		if (offset >= client->data_bytes || (offset & (unit - 1)) != 0)
+			break;
+	}
+	return i;
+}
+
+/* Writes frames into slots from bottom on, where nobody looks before bottom is stored. Returns how
+ * many are good; all of them, mostly, so that is looked at afterwards. */
+static size_t write_all(struct magazine *magazine, const pageclient *client, uint64_t bottom,
+			void *const *frames, size_t n, order_t order)
+{
+	uint64_t unit = (uint64_t)1 << (client->page_shift + order);
+	uint64_t bits = 0;
+
+	for (size_t done = 0, row; done < n; done += row) {
+		row = row_at(magazine, bottom + done, n - done);
+		bits |= slots_write(magazine->slot + ((bottom + done) & magazine->mask), row,
+				    (uint64_t)(uintptr_t)client->data, client->data_bytes - 1,
+				    client->page_shift, frames + done);
+	}
+	return bits >> 63 || (bits & (unit - 1)) ? count_blocks(client, frames, n, unit) : n;
 }
 
 size_t magazine_push(struct magazine *magazine, const pageclient *client, void *const *frames,
@@ -73,29 +145,16 @@ size_t magazine_push(struct magazine *magazine, const pageclient *client, void *
 	/* acquire; pairs with the store of a steal: the slots below top have been read */
 	uint64_t top = shm_load(&magazine->head->top);
 	int64_t room = (int64_t)(shm_load(&magazine->head->high) - (bottom - top));
-	uint64_t unit = (uint64_t)1 << (client->page_shift + order);
-	size_t done = 0;
+	size_t most = room > 0 ? (size_t)bits_min(n, (uint64_t)room) : 0;
+	size_t take = write_all(magazine, client, bottom, frames, most, order);
 
-	*ret_stop = MAGAZINE_STOP_NONE;
-	while (done < n) {
-		uint64_t offset = (uint64_t)((const char *)frames[done] - client->data);
-
-		if (room <= (int64_t)done) {
-			*ret_stop = MAGAZINE_STOP_FULL;
-			break;
-		}
-		if (offset >= client->data_bytes || (offset & (unit - 1)) != 0) {
-			*ret_stop = MAGAZINE_STOP_FOREIGN;
-			break;
-		}
-		magazine->slot[(bottom + done) & magazine->mask] =
-			(uint32_t)(offset >> client->page_shift);
-		done++;
-	}
+	*ret_stop = take < most ? MAGAZINE_STOP_FOREIGN
+		    : take < n  ? MAGAZINE_STOP_FULL
+				: MAGAZINE_STOP_NONE;
 	if (__tsan_release)
 		__tsan_release(magazine->bottom);
 	/* release; pairs with the acquire of bottom in the daemon's steal: it sees the slots */
-	if (done > 0)
-		__atomic_store_n(magazine->bottom, bottom + done, __ATOMIC_RELEASE);
-	return done;
+	if (take > 0)
+		__atomic_store_n(magazine->bottom, bottom + take, __ATOMIC_RELEASE);
+	return take;
 }

@@ -2,8 +2,8 @@
 #include "client/purge_slot.h"
 
 #include "client/client_private.h"
+#include "client/purge_inline.h"
 #include "paged/bits.h"
-#include "shm/purge.h"
 
 #include <errno.h>
 #include <sys/mman.h>
@@ -109,36 +109,19 @@ void purge_slot_end(pageclient *client, uint32_t index)
 	client->purge.free = index;
 }
 
-bool purge_slot_is_current(const pageclient *client, pageclient_slot slot)
-{
-	/* acquire; pairs with the release in purge_slot_end() */
-	return __atomic_load_n(&client->purge.slot[(uint32_t)slot].generation, __ATOMIC_ACQUIRE) ==
-	       (uint32_t)(slot >> 32);
-}
-
 /* 0, and the slot is current now; -ESTALE. */
 int purge_slot_find(const pageclient *client, pageclient_slot slot)
 {
-	/* acquire; pairs with the release in purge_slot_begin() */
-	uint32_t nr_used = __atomic_load_n(&client->purge.nr_used, __ATOMIC_ACQUIRE);
-
-	if ((uint32_t)slot < nr_used && purge_slot_is_current(client, slot))
+	if (purge_slot_is_known(client, slot))
 		return 0;
 	return error_set(-ESTALE, "the purgeable slot has ended: it was taken or dropped");
 }
 
-uint64_t *purge_slot_entry(const pageclient *client, pageclient_slot slot)
-{
-	return &client->purge.entry[(uint32_t)slot];
-}
-
 bool purge_slot_has_lost(const pageclient *client, pageclient_slot slot, pfn_t pfn)
 {
-	/* acquire; pairs with the release in purge_slot_begin() */
-	uint32_t nr_used = __atomic_load_n(&client->purge.nr_used, __ATOMIC_ACQUIRE);
 	struct purge_entry entry;
 
-	if ((uint32_t)slot >= nr_used || !purge_slot_is_current(client, slot))
+	if (!purge_slot_is_known(client, slot))
 		return false;
 	entry = purge_unpack(shm_load(purge_slot_entry(client, slot)));
 	return entry.pfn == pfn && entry.pins > PURGE_PINS_MAX &&
@@ -146,11 +129,6 @@ bool purge_slot_has_lost(const pageclient *client, pageclient_slot slot, pfn_t p
 }
 
 /* --- what the daemon is told --- */
-
-uint32_t purge_generation(const pageclient *client)
-{
-	return client->view.header ? shm_load32(&client->view.header->generation) : 0;
-}
 
 static uint32_t now_us(void)
 {

@@ -56,12 +56,8 @@ pageclient_slot purge_slot_handle(const pageclient *client, uint32_t index);
 
 /* Any thread. 0, and the slot was current a moment ago; -ESTALE with the error set. */
 int purge_slot_find(const pageclient *client, pageclient_slot slot);
-bool purge_slot_is_current(const pageclient *client, pageclient_slot slot);
-uint64_t *purge_slot_entry(const pageclient *client, pageclient_slot slot);
 /* Was pfn purged from the slot, or is it about to be? Any number for a slot; no error is set. */
 bool purge_slot_has_lost(const pageclient *client, pageclient_slot slot, pfn_t pfn);
-/* The generation clock. */
-uint32_t purge_generation(const pageclient *client);
 /* A pin found the slot purged; word is its entry. Only the first one since counts. */
 void purge_tell_refault(pageclient *client, pageclient_slot slot, uint64_t word);
 /* It has a block of order again. */

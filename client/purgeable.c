@@ -10,9 +10,9 @@
  * whoever comes late finds it large enough. The daemon learns what rebuilds cost from a page beside
  * the table. */
 #include "client/client_private.h"
+#include "client/purge_inline.h"
 
 #include "paged/bits.h"
-#include "shm/purge.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -173,34 +173,63 @@ static int pin_check(const pageclient *client, pageclient_slot slot)
 	return r < 0 ? r : purge_slot_find(client, slot);
 }
 
-void *pageclient_pin(pageclient *client, pageclient_slot slot)
+/* Would pin_check() find nothing? */
+static inline bool pin_is_good(const pageclient *client, pageclient_slot slot)
 {
-	int r = pin_check(client, slot);
-	enum purge_result result;
-	uint64_t word;
+	const uint32_t states =
+		1u << PAGECLIENT_CONNECTED | 1u << PAGECLIENT_AWAY | 1u << PAGECLIENT_PRIVATE;
 
-	if (r < 0) {
-		errno = -r;
-		return NULL;
-	}
-	result = purge_pin(purge_slot_entry(client, slot), &word);
-	if (result == PURGE_OK && !purge_slot_is_current(client, slot)) {
+	return client && (states >> client_state(client) & 1) && purge_slot_is_known(client, slot);
+}
+
+/* Not pinned; or it has been, and then the slot ended. */
+static __attribute__((noinline)) void *pin_failed(pageclient *client, pageclient_slot slot,
+						  enum purge_result result, uint64_t word)
+{
+	if (result == PURGE_OK) {
 		(void)purge_unpin(purge_slot_entry(client, slot), purge_generation(client));
 		result = PURGE_IS_FREE;
 	}
-	if (result != PURGE_OK)
-		return pin_refuse(client, slot, result, word);
+	return pin_refuse(client, slot, result, word);
+}
+
+static __attribute__((noinline)) void *pin_bad(pageclient *client, pageclient_slot slot)
+{
+	int r = pin_check(client, slot);
+
+	if (r == 0) /* it has become good meanwhile */
+		return pageclient_pin(client, slot);
+	errno = -r;
+	return NULL;
+}
+
+void *pageclient_pin(pageclient *client, pageclient_slot slot)
+{
+	enum purge_result result;
+	uint64_t word;
+
+	if (!pin_is_good(client, slot))
+		return pin_bad(client, slot);
+	result = purge_pin(purge_slot_entry(client, slot), &word);
+	if (result != PURGE_OK || !purge_slot_is_current(client, slot))
+		return pin_failed(client, slot, result, word);
 	return client->data + ((word >> 32) << client->page_shift);
+}
+
+static __attribute__((noinline)) void unpin_bad(const pageclient *client, pageclient_slot slot)
+{
+	int saved_errno = errno;
+
+	if (pin_check(client, slot) == 0)
+		(void)error_set(-EINVAL, "an unpin of a slot that is not pinned");
+	errno = saved_errno;
 }
 
 void pageclient_unpin(pageclient *client, pageclient_slot slot)
 {
-	int saved_errno = errno;
-
-	if (pin_check(client, slot) == 0 &&
+	if (!pin_is_good(client, slot) ||
 	    purge_unpin(purge_slot_entry(client, slot), purge_generation(client)) != PURGE_OK)
-		(void)error_set(-EINVAL, "an unpin of a slot that is not pinned");
-	errno = saved_errno;
+		unpin_bad(client, slot);
 }
 
 /* --- re-arm, take, drop --- */

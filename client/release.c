@@ -13,6 +13,7 @@
  */
 #include "client/client_private.h"
 
+#include "client/near.h"
 #include "paged/bits.h"
 
 #include <errno.h>
@@ -29,28 +30,9 @@ int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn
 	return 0;
 }
 
-/* Descends from the boundary of the largest block, as page_head() of the daemon does: META is
- * sparse, and a look at the word of a frame that was never split off would give it memory. Valid
- * while pfn is OWNED by the caller, who asks: nothing can merge across it. Else the answer is no.
- */
 bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order)
 {
-	pfn_t head = pfn >> ORDER_MAX << ORDER_MAX;
-	struct page_word word;
-
-	if (pfn >= client->nr_frames)
-		return false;
-	word = shm_view_word(&client->view, head);
-	for (uint32_t i = 0; i < ORDER_COUNT && head != pfn; i++) {
-		if (word.order > ORDER_MAX || pfn - head < UINT32_C(1) << word.order)
-			return false;
-		head += UINT32_C(1) << bits_log2(pfn - head);
-		word = shm_view_word(&client->view, head);
-	}
-	if (head != pfn || word.state != PAGE_OWNED || word.owner != client->id)
-		return false;
-	*ret_order = word.order;
-	return true;
+	return near_block(client, pfn, ret_order);
 }
 
 /* --- the deferred list --- */
@@ -305,7 +287,29 @@ static int release_begin(const pageclient *client)
 	return r == 0 && client_state(client) == PAGECLIENT_LOST ? -ENOTCONN : r;
 }
 
-void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
+/* As the inline path pushes; false: take the long way. */
+static bool release_near(const pageclient *client, struct magazine *magazine, void *frame,
+			 unsigned order)
+{
+	uint64_t bottom = __atomic_load_n(magazine->bottom, __ATOMIC_RELAXED);
+	order_t found = 0;
+	pfn_t pfn;
+
+	/* acquire; pairs with the store of a steal: the slots below top have been read */
+	if ((int64_t)(bottom - shm_load(&magazine->head->top)) >=
+		    (int64_t)shm_load(&magazine->head->high) ||
+	    client_frame_pfn(client, frame, &pfn) < 0 || !near_block(client, pfn, &found) ||
+	    found != order)
+		return false;
+	magazine->slot[bottom & magazine->mask] = pfn;
+	if (__tsan_release)
+		__tsan_release(magazine->bottom);
+	/* release; pairs with the acquire of bottom in the daemon's steal: it sees the slot */
+	__atomic_store_n(magazine->bottom, bottom + 1, __ATOMIC_RELEASE);
+	return true;
+}
+
+static __attribute__((noinline)) void release_one(pageclient *client, void *frame, unsigned order)
 {
 	int saved_errno = errno;
 
@@ -319,8 +323,17 @@ void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
 	errno = saved_errno;
 }
 
-void pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, void *const *frames,
-			  size_t n_frames)
+void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
+{
+	struct magazine *magazine = near_magazine(client, order, 0);
+
+	if (!magazine || !frame || !release_near(client, magazine, frame, order))
+		release_one(client, frame, order);
+}
+
+static __attribute__((noinline)) void release_many(pageclient *client, unsigned order,
+						   unsigned flags, void *const *frames,
+						   size_t n_frames)
 {
 	int saved_errno = errno;
 
@@ -336,4 +349,17 @@ void pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, vo
 		release_blocks(client, order, flags, frames, n_frames);
 	}
 	errno = saved_errno;
+}
+
+void pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, void *const *frames,
+			  size_t n_frames)
+{
+	struct magazine *magazine = near_magazine(client, order, flags);
+	enum magazine_stop stop;
+	size_t done = 0;
+
+	if (magazine)
+		done = magazine_push(magazine, client, frames, n_frames, order, &stop);
+	if (done < n_frames)
+		release_many(client, order, flags, frames + done, n_frames - done);
 }

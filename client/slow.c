@@ -9,6 +9,7 @@
  * Frames are handed out in the state in which they were given back, as malloc does; ZERO clears. */
 #include "client/client_private.h"
 
+#include "client/near.h"
 #include "paged/bits.h"
 #include "paged/probe.h"
 
@@ -213,7 +214,7 @@ static int alloc_blocks(pageclient *client, struct want *want)
 	return r;
 }
 
-void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
+static __attribute__((noinline)) void *alloc_one(pageclient *client, unsigned order, unsigned flags)
 {
 	void *frame = NULL;
 	struct want want = {.order = order, .flags = flags, .n = 1, .frames = &frame};
@@ -232,17 +233,39 @@ void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
 	return frame;
 }
 
-size_t pageclient_alloc_bulk(pageclient *client, unsigned order, unsigned flags, void **ret_frames,
-			     size_t n_frames)
+void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
 {
-	struct want want = {.order = order, .flags = flags, .n = n_frames, .frames = ret_frames};
+	struct magazine *magazine = near_magazine(client, order, flags);
+	void *frame = magazine ? near_pop(magazine, client) : NULL;
+
+	return frame ? frame : alloc_one(client, order, flags);
+}
+
+/* Those from ret_frames[done] on. */
+static __attribute__((noinline)) size_t alloc_many(pageclient *client, unsigned order,
+						   unsigned flags, void **ret_frames,
+						   size_t n_frames, size_t done)
+{
+	struct want want = {
+		.order = order, .flags = flags, .n = n_frames, .frames = ret_frames, .done = done};
 	int r;
 
 	want.magazine = want_magazine(order, flags);
 	r = want_check(client, order, flags);
-	if (r == 0 && n_frames > 0)
+	if (r == 0 && n_frames > done)
 		r = alloc_blocks(client, &want);
 	if (r < 0)
 		errno = -r;
 	return want.done;
+}
+
+size_t pageclient_alloc_bulk(pageclient *client, unsigned order, unsigned flags, void **ret_frames,
+			     size_t n_frames)
+{
+	struct magazine *magazine = near_magazine(client, order, flags);
+	size_t done = magazine ? magazine_pop(magazine, client, ret_frames, n_frames) : 0;
+
+	if (magazine && done == n_frames)
+		return done;
+	return alloc_many(client, order, flags, ret_frames, n_frames, done);
 }

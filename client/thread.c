@@ -209,6 +209,9 @@ void member_publish(struct member *member)
 			pageclient_fast_v1 = NULL;
 		return;
 	}
+	/* relaxed; a hint */
+	member->is_near = !pcp->lane.open &&
+			  __atomic_load_n(&member->client->deferred.nr, __ATOMIC_RELAXED) == 0;
 	fast->client = member->client;
 	fast->bottom = hot->bottom;
 	fast->head = (const struct pageclient_head_v1 *)(const void *)hot->head;
