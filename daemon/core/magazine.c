@@ -324,8 +324,8 @@ bool pool_is_low(const struct pool *pool, const struct pool_place *place)
 	    pool_nr_free(pool) < pool_watermark_high(pool))
 		return false;
 	bottom = shm_load(magazine.bottom);
-	/* What was stolen is not given back: only who takes gets more. */
-	return bottom != magazine.head->bottom_seen &&
+	/* What was stolen is not given back, and who frees needs none: only who takes gets more. */
+	return (int64_t)(bottom - magazine.head->bottom_seen) < 0 &&
 	       magazine_count(bottom, magazine.head->top) < refill_target(pool, &magazine, 0) / 2;
 }
 

@@ -82,8 +82,8 @@ enum {                               /* what a key takes beside its type */
 	X(pcp, batch, NUMBER, "auto", 1, 4096, "", CONFIG_MAY_AUTO,                                \
 	  "Frames of a first refill. auto: by the kernel's formula, 63 from 1 GiB on.")            \
 	X(pcp, busy_poll, US, "auto", 0, 10000, "", CONFIG_MAY_AUTO,                               \
-	  "How long the daemon looks for the next request before it sleeps. auto: 20us where "     \
-	  "there is more than one CPU. 0: never.")                                                 \
+	  "How long the daemon and its clients look for each other before they sleep, at most. "   \
+	  "auto: 50us where there is more than one CPU. 0: never, and no refills ahead of need.")  \
 	X(reclaim, min_free, SIZE, "auto", 0, 0, "", CONFIG_MAY_AUTO | CONFIG_MAY_PERCENT,         \
 	  "Below this free memory allocations wait for reclaim. A size or percent of the "         \
 	  "segment, at most half of it. auto: by the kernel's formula.")                           \

@@ -95,6 +95,21 @@ static void what_was_stolen_is_not_given_back(void)
 	shell_close(s);
 }
 
+static void who_frees_is_not_refilled(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = consumer(s);
+	pfn_t pfn;
+
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_TRUE(look(s));
+	pfn = fixture_pool_pop(&s->pool, a.id, 0, MAGAZINE_HOT);
+	CU_ASSERT(fixture_pool_steal(&s->pool, a.id, 0, MAGAZINE_HOT, UINT32_MAX) > 0);
+	fixture_pool_push(&s->pool, a.id, 0, MAGAZINE_HOT, pfn);
+	CU_ASSERT_FALSE(look(s));
+	shell_close(s);
+}
+
 static void a_ring_for_what_is_half_full_or_no_magazine_brings_nothing(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
@@ -240,6 +255,7 @@ CU_TestInfo test_bell[] = {
 	{"who_takes_finds_the_magazine_filled_again_and_again",
 	 who_takes_finds_the_magazine_filled_again_and_again},
 	{"what_was_stolen_is_not_given_back", what_was_stolen_is_not_given_back},
+	{"who_frees_is_not_refilled", who_frees_is_not_refilled},
 	{"a_ring_for_what_is_half_full_or_no_magazine_brings_nothing",
 	 a_ring_for_what_is_half_full_or_no_magazine_brings_nothing},
 	{"rings_in_vain_use_up_a_budget_until_the_next_tick",

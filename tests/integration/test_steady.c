@@ -1,0 +1,186 @@
+/* tests/integration/test_steady.c - a program at work: no request where none is needed, and no
+ * memory asked of the heap by either side. */
+#include "tests/integration/clock.h"
+#include "tests/integration/count_malloc.h"
+#include "tests/integration/raw.h"
+
+#include <CUnit/CUnit.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+extern CU_TestInfo test_steady[];
+
+#define FRAMES 32768u
+#define TAKEN (FRAMES / 2)
+static const char awake[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\nbusy_poll = 10ms\n";
+static const char asleep[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\nbusy_poll = 0\n";
+
+static uint64_t counter(const struct observer *observer, enum counter which)
+{
+	return shm_view_counter(&observer->view, which);
+}
+
+/* --- refills without a request --- */
+
+/* Takes frames until a refill came without a request, or all are taken; frees them. */
+static void take_and_give(pageclient *client, const struct observer *observer)
+{
+	static void *frame[TAKEN];
+	uint64_t before = counter(observer, COUNTER_pcp_prefetch);
+	size_t n = 0;
+
+	while (n < TAKEN && (n < 512 || counter(observer, COUNTER_pcp_prefetch) == before)) {
+		frame[n] = pageclient_alloc(client, 0, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(frame[n]);
+		n++;
+	}
+	pageclient_free_bulk(client, 0, 0, frame, n);
+}
+
+/* A server that has to wait for its processor refills nothing ahead of need, so it gets several
+ * chances; that it does so at all is what is asked. */
+static void who_takes_steadily_is_refilled_without_a_request(void)
+{
+	struct observer observer;
+	struct fixture f;
+	pageclient *client;
+
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2) {
+		fixture_skip("steady", "nobody spins on one processor");
+		return;
+	}
+	CU_ASSERT_TRUE_FATAL(fixture_open(&f, awake));
+	CU_ASSERT_TRUE_FATAL(observer_open(&observer, &f));
+	client = fixture_client(&f, "steady");
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	     counter(&observer, COUNTER_pcp_prefetch) < 8 && clock_pause(until);)
+		take_and_give(client, &observer);
+	CU_ASSERT(counter(&observer, COUNTER_pcp_prefetch) >= 8);
+	CU_ASSERT_TRUE(fixture_check(&f));
+	pageclient_close(client);
+	CU_ASSERT_TRUE(observer_all_free(&observer));
+	observer_close(&observer);
+	fixture_close(&f);
+}
+
+static void without_busy_poll_nothing_comes_unasked(void)
+{
+	struct observer observer;
+	struct fixture f;
+	pageclient *client;
+
+	CU_ASSERT_TRUE_FATAL(fixture_open(&f, asleep));
+	CU_ASSERT_TRUE_FATAL(observer_open(&observer, &f));
+	client = fixture_client(&f, "steady");
+	take_and_give(client, &observer);
+	CU_ASSERT_EQUAL(observer.view.header->busy_poll_us, 0);
+	CU_ASSERT_EQUAL(observer.view.header->awake, 0);
+	CU_ASSERT_EQUAL(counter(&observer, COUNTER_pcp_prefetch), 0);
+	CU_ASSERT_EQUAL(counter(&observer, COUNTER_pcp_bell), 0);
+	CU_ASSERT(counter(&observer, COUNTER_pcp_refill) > 1);
+	pageclient_close(client);
+	observer_close(&observer);
+	fixture_close(&f);
+}
+
+/* --- no heap --- */
+
+#define BURST 4000u
+#define LARGE 10u
+
+/* Refills and drains of a magazine that is smaller than the burst, requests of their own, and the
+ * inline path. */
+static bool work(pageclient *client)
+{
+	static void *frame[BURST];
+	void *block = pageclient_alloc(client, LARGE, 0);
+	void *one = pageclient_alloc(client, 0, 0);
+	size_t n = pageclient_alloc_bulk(client, 0, PAGECLIENT_COLD, frame, BURST);
+
+	pageclient_free_bulk(client, 0, PAGECLIENT_COLD, frame, n);
+	pageclient_free(client, one, 0);
+	pageclient_free(client, block, LARGE);
+	return n == BURST && block && one;
+}
+
+struct heap {
+	char name[64];
+	uint64_t *count;
+};
+
+static void preload(struct fixture *fixture)
+{
+	const struct heap *heap = fixture->arg;
+
+	(void)setenv(COUNT_MALLOC_FILE, heap->name, 1);
+	(void)setenv("LD_PRELOAD", INTEGRATION_COUNT_MALLOC, 1);
+}
+
+static bool heap_open(struct heap *heap)
+{
+	int fd;
+
+	(void)snprintf(heap->name, sizeof(heap->name), "/tmp/paged-count-XXXXXX");
+	fd = mkstemp(heap->name);
+	if (fd < 0 || ftruncate(fd, sizeof(*heap->count)) < 0)
+		return false;
+	heap->count = mmap(NULL, sizeof(*heap->count), PROT_READ, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	return heap->count != MAP_FAILED;
+}
+
+static void heap_close(struct heap *heap)
+{
+	(void)munmap(heap->count, sizeof(*heap->count));
+	(void)unlink(heap->name);
+}
+
+/* Once a second the server looks at the machine, for which libc may take memory; so one burst of
+ * requests without is what is asked, of some. */
+static void steady_work_asks_the_heap_for_nothing(void)
+{
+	uint64_t requests, before, own, least = UINT64_MAX, least_own = UINT64_MAX;
+	struct observer observer;
+	struct fixture f;
+	struct heap heap;
+	pageclient *client;
+
+	if (fixture_is_sanitized()) {
+		fixture_skip("steady", "a sanitizer has its own heap");
+		return;
+	}
+	CU_ASSERT_TRUE_FATAL(heap_open(&heap));
+	fixture_make(&f, awake);
+	f.before_exec = preload;
+	f.arg = &heap;
+	CU_ASSERT_TRUE_FATAL(fixture_start(&f));
+	CU_ASSERT_TRUE_FATAL(observer_open(&observer, &f));
+	client = fixture_client(&f, "steady");
+	CU_ASSERT_TRUE(work(client) && work(client)); /* commits, magazines, stacks */
+	CU_ASSERT(*heap.count > 0);                   /* it does count */
+	for (int i = 0; i < 20 && (least || least_own); i++) {
+		requests = counter(&observer, COUNTER_rpc_requests);
+		before = *heap.count;
+		own = count_malloc();
+		CU_ASSERT_TRUE(work(client));
+		least_own = count_malloc() - own < least_own ? count_malloc() - own : least_own;
+		least = *heap.count - before < least ? *heap.count - before : least;
+		CU_ASSERT(counter(&observer, COUNTER_rpc_requests) >= requests + 4);
+	}
+	CU_ASSERT_EQUAL(least, 0);
+	CU_ASSERT_EQUAL(least_own, 0);
+	pageclient_close(client);
+	observer_close(&observer);
+	fixture_close(&f);
+	heap_close(&heap);
+}
+
+CU_TestInfo test_steady[] = {
+	{"who takes steadily is refilled without a request",
+	 who_takes_steadily_is_refilled_without_a_request},
+	{"without busy_poll nothing comes unasked", without_busy_poll_nothing_comes_unasked},
+	{"steady work asks the heap for nothing", steady_work_asks_the_heap_for_nothing},
+	CU_TEST_INFO_NULL,
+};
