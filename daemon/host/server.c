@@ -65,13 +65,18 @@ static void give_edges(struct server *server)
 	log_print(server->options.log, LOG_LEVEL_WARNING, "no memory for shared frames: %s", text);
 }
 
+/* What comes from the wire has the time already. */
 static void step(struct server *server, const struct session_event *event)
 {
-	struct session_event timed = *event;
+	struct session_event timed;
 
-	timed.now_ns = clock_ns(CLOCK_MONOTONIC);
-	timed.real_ns = clock_ns(CLOCK_REALTIME);
-	session_step(server->session, &timed, &server->actions);
+	if (event->now_ns == 0) {
+		timed = *event;
+		timed.now_ns = clock_ns(CLOCK_MONOTONIC);
+		timed.real_ns = clock_ns(CLOCK_REALTIME);
+		event = &timed;
+	}
+	session_step(server->session, event, &server->actions);
 	for (uint32_t i = 0; i < server->actions.n; i++)
 		server_perform(server, &server->actions.item[i]);
 	give_edges(server);
@@ -213,8 +218,10 @@ void server_stop(struct server *server)
 		endpoint_unlink(server->options.endpoint);
 	}
 	server_close_pressure(server);
-	if (server->wire)
+	if (server->wire) {
 		wire_close(server->wire);
+		on_awake(server, false);
+	}
 	server->wire = NULL;
 	uv_close((uv_handle_t *)&server->timer, NULL);
 	uv_close((uv_handle_t *)&server->alive, NULL);
