@@ -293,7 +293,7 @@ uint64_t pool_take_rings(struct pool *pool, client_id client)
 	uint64_t *bell = bell_of(pool, client);
 	uint64_t threads = pool->client[client].threads;
 
-	/* acquire; pairs with the release in the client's pcp_ring(): what it wants is there */
+	/* acquire; pairs with the release in the client's ring(): what it wants is there */
 	return bell ? __atomic_exchange_n(bell, 0, __ATOMIC_ACQUIRE) & threads : 0;
 }
 

@@ -127,8 +127,10 @@ static void on_awake(void *arg, bool is_awake)
 	uint32_t *word = &server->options.segments->meta->awake;
 	int cpu = is_awake ? sched_getcpu() : -1;
 
+	/* seq_cst: the last look at doorbells comes after the word that we sleep; pairs with the
+	 * fetch_or of the client's ring() */
 	if (*word != (uint32_t)(cpu + 1))
-		shm_store32(word, (uint32_t)(cpu + 1));
+		(void)__atomic_exchange_n(word, (uint32_t)(cpu + 1), __ATOMIC_SEQ_CST);
 }
 
 static void on_tick(uv_timer_t *timer)

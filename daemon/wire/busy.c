@@ -15,7 +15,7 @@
  *
  * Who has something in memory for us and finds us not awake sends a message instead. Between our
  * last look and our word that we sleep it may have thought that we look, so the word comes first
- * and then a last look: pairs with the exchange of the client's pcp_ring(), after which it looks at
+ * and then a last look: pairs with the exchange of the client's ring(), after which it looks at
  * the word. */
 #include "daemon/wire/wire_private.h"
 
@@ -66,8 +66,7 @@ static void busy_won(struct wire *wire, uint64_t now_ns)
 
 static void busy_sleep(struct wire *wire, uint64_t now_ns)
 {
-	busy_tell(wire, false);
-	__atomic_thread_fence(__ATOMIC_SEQ_CST); /* see the head of the file */
+	busy_tell(wire, false); /* a full barrier: see the head of the file */
 	if (busy_look(wire, now_ns)) {
 		busy_won(wire, now_ns);
 		if (!wire->is_closing)

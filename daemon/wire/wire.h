@@ -27,7 +27,8 @@ struct wire_options {
 	/* While it spins; NULL: there is nothing to look at beside sockets. true: something was
 	 * there and was dealt with, which counts as a message does. It comes between two events. */
 	bool (*on_look)(void *arg, uint64_t now_ns);
-	/* It spins from now on, and looks once more after it said that it does not. NULL allowed.
+	/* It spins from now on, and looks once more after it said that it does not: a call
+	 * with false has to be a full barrier. NULL allowed.
 	 */
 	void (*on_awake)(void *arg, bool is_awake);
 	void (*on_event)(void *arg,
