@@ -33,6 +33,26 @@ static void accepting_tells_who_it_is(void)
 	wire_fixture_teardown(&f);
 }
 
+static void after_a_message_it_looks_for_a_while_and_says_so(void)
+{
+	struct wire_fixture f;
+	int fd;
+
+	wire_fixture_setup(&f);
+	fd = wire_fixture_dial_accepted(&f);
+	CU_ASSERT_FALSE(f.is_awake);
+	wire_fixture_say(fd, &wire_fixture_hello);
+	wire_fixture_wait(&f, EVENT_MESSAGE, 1);
+	CU_ASSERT_TRUE(f.is_awake);
+	f.n_to_find = 100; /* each keeps it awake for a while longer */
+	while (f.is_awake && !f.is_late)
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+	CU_ASSERT_EQUAL(f.n_to_find, 0);
+	CU_ASSERT_TRUE(f.n_looks > 100);
+	close(fd);
+	wire_fixture_teardown(&f);
+}
+
 static void a_message_comes_and_a_reply_with_a_descriptor_goes(void)
 {
 	struct wire_fixture f;
@@ -295,6 +315,8 @@ static void a_peer_that_is_dead_before_accept_is_not_told_of(void)
 }
 
 CU_TestInfo test_wire[] = {
+	{"after a message it looks for a while and says so",
+	 after_a_message_it_looks_for_a_while_and_says_so},
 	{"accepting tells who it is", accepting_tells_who_it_is},
 	{"a message comes and a reply with a descriptor goes",
 	 a_message_comes_and_a_reply_with_a_descriptor_goes},

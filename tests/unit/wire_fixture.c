@@ -44,6 +44,25 @@ static void on_event(void *arg, const struct session_event *event)
 		fixture->hook(fixture, event);
 }
 
+static bool on_look(void *arg, uint64_t now_ns)
+{
+	struct wire_fixture *fixture = arg;
+
+	CU_ASSERT_TRUE(now_ns > 0);
+	fixture->n_looks++;
+	if (fixture->n_to_find == 0)
+		return false;
+	fixture->n_to_find--;
+	return true;
+}
+
+static void on_awake(void *arg, bool is_awake)
+{
+	struct wire_fixture *fixture = arg;
+
+	fixture->is_awake = is_awake;
+}
+
 static void on_deadline(uv_timer_t *timer)
 {
 	((struct wire_fixture *)timer->data)->is_late = true;
@@ -66,7 +85,11 @@ static int listen_open(struct wire_fixture *fixture)
 
 void wire_fixture_setup(struct wire_fixture *fixture)
 {
-	struct wire_options options = {.on_event = on_event, .arg = fixture, .queue_bytes = 65536};
+	struct wire_options options = {.on_event = on_event,
+				       .on_look = on_look,
+				       .on_awake = on_awake,
+				       .arg = fixture,
+				       .queue_bytes = 65536};
 
 	memset(fixture, 0, sizeof(*fixture));
 	/* the first loop of a process opens what libuv keeps for all of them */

@@ -25,6 +25,8 @@ struct wire_fixture {
 	char text[128];
 	void (*hook)(struct wire_fixture *fixture, const struct session_event *event);
 	bool is_late;
+	bool is_awake;               /* as wire said last */
+	uint32_t n_looks, n_to_find; /* on_look() was called; and finds something so often */
 };
 
 /* Listens, with queues of 64 KiB and a busy poll of 20 us. */
