@@ -79,6 +79,8 @@ struct benchmark {
 
 /* registry.c: all benchmarks, in the order in which they are listed and run. */
 const struct benchmark *registry_find(size_t index); /* NULL: behind the last */
+/* True if it is one of those that the filter names. */
+bool registry_match(size_t index, const char *filter);
 
 void bench_init(struct bench *bench, const struct options *options);
 /* Stops the daemons and removes what they left. */

@@ -2,8 +2,6 @@
  * its public header as a program makes them. */
 #include "bench/heap.h"
 
-#include "bench/loops.h"
-
 LOOPS_INLINE void *hook_alloc(void *heap, unsigned order)
 {
 	return pageclient_alloc(heap, order, 0);

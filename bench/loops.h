@@ -4,15 +4,25 @@
  * hooks) compiles the loops with the hooks inlined into them. Calling through pointers instead
  * would cost as much as the thing that is measured: a pair of inline calls takes some 3 ns.
  *
- * Every loop runs n rounds and returns true, or false as soon as an allocation fails; what it holds
- * then goes with the heap. */
+ * C and C++: some peers are C++ alone. Every loop runs n rounds and returns true, or false as soon
+ * as an allocation fails; what it holds then goes with the heap. */
 #ifndef BENCH_LOOPS_H
 #define BENCH_LOOPS_H
-#include "bench/heap.h"
+#include "bench/work.h"
 
+#include <stddef.h>
 #include <string.h>
 
 #define LOOPS_INLINE static inline __attribute__((always_inline))
+
+struct heap_loops {
+	bool (*pair)(void *heap, unsigned order, uint64_t n);
+	bool (*burst)(void *heap, const struct heap_work *work, uint64_t n);
+	bool (*fill)(void *heap, const struct heap_work *work);
+	bool (*churn)(void *heap, const struct heap_work *work, uint64_t n);
+	bool (*mixed)(void *heap, const struct heap_work *work, uint64_t n);
+	bool (*bulk)(void *heap, const struct heap_work *work, uint64_t n);
+};
 
 struct loops_hooks {
 	void *(*alloc)(void *heap, unsigned order);
@@ -43,7 +53,7 @@ LOOPS_INLINE bool loops_burst_one(const struct loops_hooks *hooks, void *heap,
 		if (!frame)
 			return false;
 		if (touch)
-			memset(frame, (int)k, HEAP_LINE_BYTES);
+			memset(frame, (int)k, WORK_LINE_BYTES);
 		work->frame[k] = frame;
 	}
 	for (uint32_t k = 0; k < work->n_frames; k++)
@@ -77,28 +87,37 @@ LOOPS_INLINE bool loops_fill(const struct loops_hooks *hooks, void *heap,
 	return true;
 }
 
-LOOPS_INLINE bool loops_churn(const struct loops_hooks *hooks, void *heap,
-			      const struct heap_work *work, uint64_t n)
+LOOPS_INLINE bool loops_churn_all(const struct loops_hooks *hooks, void *heap,
+				  const struct heap_work *work, uint64_t n, bool touch)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		uint32_t k = work->sequence[i & (HEAP_SEQUENCE - 1)];
+		uint32_t k = work->sequence[i & (WORK_SEQUENCE - 1)];
 
 		hooks->free(heap, work->frame[k], 0);
 		work->frame[k] = hooks->alloc(heap, 0);
 		if (!work->frame[k])
 			return false;
+		if (touch)
+			memset(work->frame[k], (int)i, WORK_LINE_BYTES);
 	}
 	return true;
+}
+
+LOOPS_INLINE bool loops_churn(const struct loops_hooks *hooks, void *heap,
+			      const struct heap_work *work, uint64_t n)
+{
+	return work->touch ? loops_churn_all(hooks, heap, work, n, true)
+			   : loops_churn_all(hooks, heap, work, n, false);
 }
 
 LOOPS_INLINE bool loops_mixed(const struct loops_hooks *hooks, void *heap,
 			      const struct heap_work *work, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		uint32_t k = work->sequence[i & (HEAP_SEQUENCE - 1)];
+		uint32_t k = work->sequence[i & (WORK_SEQUENCE - 1)];
 
 		hooks->free(heap, work->frame[k], work->order[k]);
-		work->order[k] = work->next_order[i & (HEAP_SEQUENCE - 1)];
+		work->order[k] = work->next_order[i & (WORK_SEQUENCE - 1)];
 		work->frame[k] = hooks->alloc(heap, work->order[k]);
 		if (!work->frame[k])
 			return false;

@@ -12,6 +12,8 @@
 #include "bench/bench_startup.h"
 #include "bench/heap.h"
 
+#include <string.h>
+
 #define HEAP(function) heap_setup, function, heap_teardown
 #define BURST(n, suffix, order, text)                                                              \
 	{                                                                                          \
@@ -105,4 +107,9 @@ static const struct benchmark benchmarks[] = {
 const struct benchmark *registry_find(size_t index)
 {
 	return index < sizeof(benchmarks) / sizeof(benchmarks[0]) ? &benchmarks[index] : NULL;
+}
+
+bool registry_match(size_t index, const char *filter)
+{
+	return strstr(benchmarks[index].name, filter) != NULL;
 }

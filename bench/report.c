@@ -1,36 +1,18 @@
 /* bench/report.c - see report.h. */
 #include "bench/report.h"
 
+#include "bench/stats.h"
+
 #include <errno.h>
 #include <jansson.h>
-#include <stdlib.h>
 
 #define JSON_VERSION 1
 #define JSON_DIGITS 6
 
-struct summary {
-	double median, min, max;
-};
-
-static int compare(const void *a, const void *b)
-{
-	const double *x = a, *y = b;
-
-	return (*x > *y) - (*x < *y);
-}
-
-/* Sorts the values; there is at least one. */
+/* There is at least one value. */
 static struct summary summarize(const struct result *result)
 {
-	uint32_t n = result->runs;
-	double *value = result->value;
-
-	qsort(value, n, sizeof(*value), compare);
-	return (struct summary){
-		.median = (value[(n - 1) / 2] + value[n / 2]) / 2,
-		.min = value[0],
-		.max = value[n - 1],
-	};
+	return stats_summarize(result->value, result->runs);
 }
 
 static void print_number(double number, FILE *file)
@@ -47,8 +29,8 @@ void report_print(const struct results *results, FILE *file)
 		struct summary summary;
 
 		if (result->failed || result->runs == 0) {
-			(void)fprintf(file, "%-24s %s\n", result->benchmark->name,
-				      result->skipped ? "skipped" : "failed");
+			(void)fprintf(file, "%-24s %s: %s\n", result->benchmark->name,
+				      result->skipped ? "skipped" : "failed", result->why);
 			continue;
 		}
 		summary = summarize(result);

@@ -26,7 +26,7 @@ int results_new(const char *filter, uint32_t rounds, struct results *ret_results
 	for (size_t i = 0; i < n_all; i++) {
 		struct result *result = &results.result[results.n];
 
-		if (!strstr(registry_find(i)->name, filter))
+		if (!registry_match(i, filter))
 			continue;
 		result->benchmark = registry_find(i);
 		result->value = calloc(rounds, sizeof(*result->value));
@@ -122,9 +122,10 @@ static int run_one(struct bench *bench, struct result *result)
 	if (r < 0) {
 		result->failed = true;
 		result->skipped = r == -EOPNOTSUPP;
-		(void)fprintf(stderr, "\nbench: %s%s: %s\n", benchmark->name,
-			      result->skipped ? " is skipped" : "",
-			      bench->text[0] ? bench->text : strerror(-r));
+		(void)snprintf(result->why, sizeof(result->why), "%s",
+			       bench->text[0] ? bench->text : strerror(-r));
+		if (!result->skipped)
+			(void)fprintf(stderr, "\nbench: %s: %s\n", benchmark->name, result->why);
 	}
 	return result->skipped ? 0 : r;
 }

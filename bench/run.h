@@ -8,8 +8,9 @@ struct result {
 	double best_ns; /* of a round of run(), the fastest seen; 0: not calibrated */
 	uint32_t runs;  /* values so far */
 	double *value;  /* options->rounds of them */
-	bool failed;    /* reported already; left out from then on */
+	bool failed;    /* left out from then on */
 	bool skipped;   /* failed, because it is not to be had here: -EOPNOTSUPP */
+	char why[FIXTURE_TEXT_BYTES]; /* it failed */
 };
 
 struct results {
@@ -18,11 +19,12 @@ struct results {
 	struct result *result;
 };
 
-/* Those whose name contains filter. Returns 0, -ENOENT if there are none, -ENOMEM. */
+/* Those that registry_match() the filter. Returns 0, -ENOENT if there are none, -ENOMEM. */
 int results_new(const char *filter, uint32_t rounds, struct results *ret_results);
 void results_free(struct results *results);
 
-/* Runs all rounds. What fails is reported on stderr, and the rest goes on. Stops early when SIGINT,
+/* Runs all rounds. What fails is told on stderr (what is skipped only in
+ * the report), and the rest goes on. Stops early when SIGINT,
  * SIGTERM or SIGHUP is pending (the caller has blocked them). Returns 0, -EINTR, or the first
  * failure. */
 int run_all(struct bench *bench, struct results *results);

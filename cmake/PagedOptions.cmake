@@ -8,6 +8,7 @@ set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 set(PAGED_SANITIZE "" CACHE STRING "sanitizers, as for -fsanitize=")
 option(PAGED_FUZZ "build the libFuzzer targets (clang)" OFF)
+option(PAGED_PEERS "build the benchmark against other allocators and stores (their packages, C++)" OFF)
 option(PAGED_COVERAGE "build with gcov counters" OFF)
 
 add_library(paged_options INTERFACE)

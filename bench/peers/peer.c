@@ -1,0 +1,200 @@
+/* bench/peers/peer.c - see peer.h: the side of the peer that is the same for all. */
+#include "bench/peers/peer.h"
+
+#include "bench/place.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TEXT_BYTES 512u
+#define LINE_BYTES 64u
+/* Slices of a run. Lower: on a busy machine each of them is disturbed. Higher: asking for that
+ * costs as much as a slice; with 32 it is a millisecond against half a microsecond. */
+#define SLICES 32u
+
+struct slice {
+	uint64_t ns, ops;
+};
+
+struct peer {
+	struct peer_job job;
+	struct heap_work work;
+	void *heap;
+	FILE *answers; /* what was standard output */
+	bool filled;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
+}
+
+static bool parse_kind(const char *word, enum peer_kind *ret_kind)
+{
+	for (unsigned i = 0; i < PEER_NR_KINDS; i++) {
+		if (strcmp(word, peer_kind_name((enum peer_kind)i)) == 0) {
+			*ret_kind = (enum peer_kind)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The arguments are the driver's: what is wrong with them is a mistake of ours. */
+static bool parse_job(int argc, char **argv, struct peer_job *ret_job)
+{
+	struct peer_job job = {0};
+
+	if (argc != 7 || !parse_kind(argv[1], &job.kind))
+		return false;
+	job.n_frames = (uint32_t)strtoul(argv[2], NULL, 10);
+	job.order = strcmp(argv[3], "lifo") == 0   ? WORK_LIFO
+		    : strcmp(argv[3], "fifo") == 0 ? WORK_FIFO
+						   : WORK_RANDOM;
+	job.touch = strcmp(argv[4], "touch") == 0;
+	job.cpu = atoi(argv[5]);
+	job.socket = argv[6];
+	*ret_job = job;
+	return job.n_frames > 0 && job.n_frames <= WORK_SEQUENCE;
+}
+
+/* What a library prints must not come between the answers. */
+static FILE *take_answers(void)
+{
+	int fd = dup(STDOUT_FILENO);
+
+	if (fd < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0)
+		return NULL;
+	return fdopen(fd, "w");
+}
+
+static bool run_loop(struct peer *peer, uint64_t n, uint64_t *ret_ops)
+{
+	const struct heap_loops *loops = peer_backend()->loops;
+	uint64_t n_frames = peer->job.n_frames;
+
+	*ret_ops = n;
+	switch (peer->job.kind) {
+	case PEER_PAIR:
+		return loops->pair(peer->heap, 0, n);
+	case PEER_ORDER9:
+		return loops->pair(peer->heap, WORK_ORDER_LAST, n);
+	case PEER_CHURN:
+		return loops->churn(peer->heap, &peer->work, n);
+	case PEER_MIXED:
+		return loops->mixed(peer->heap, &peer->work, n);
+	case PEER_BURST:
+		*ret_ops = n * n_frames;
+		return loops->burst(peer->heap, &peer->work, n);
+	case PEER_BULK:
+		*ret_ops = n * n_frames;
+		return loops->bulk && loops->bulk(peer->heap, &peer->work, n);
+	case PEER_NR_KINDS:
+		break;
+	}
+	return false;
+}
+
+/* Those that hold and replace begin with all that they hold, outside the time that counts. */
+static bool fill_once(struct peer *peer)
+{
+	bool holds = peer->job.kind == PEER_CHURN || peer->job.kind == PEER_MIXED;
+
+	if (holds && !peer->filled)
+		peer->filled = peer_backend()->loops->fill(peer->heap, &peer->work);
+	return !holds || peer->filled;
+}
+
+/* How often the scheduler took the CPU away for somebody else; waiting is not among it. */
+static long count_preemptions(void)
+{
+	struct rusage usage;
+
+	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
+}
+
+/* n rounds in slices. Those in which another program got our CPU do not count, unless all are such:
+ * what they tell is who else runs here. */
+static bool run_slices(struct peer *peer, uint64_t n, struct slice *ret_sum)
+{
+	struct slice all = {0, 0}, quiet = {0, 0};
+	uint64_t done = 0;
+
+	for (uint64_t i = 1; i <= SLICES; i++) {
+		uint64_t some = n * i / SLICES - done, ops, ns;
+		long preemptions = count_preemptions();
+
+		if (some == 0)
+			continue;
+		done += some;
+		ns = now_ns();
+		if (!run_loop(peer, some, &ops))
+			return false;
+		ns = now_ns() - ns;
+		all = (struct slice){all.ns + ns, all.ops + ops};
+		if (count_preemptions() == preemptions)
+			quiet = (struct slice){quiet.ns + ns, quiet.ops + ops};
+	}
+	*ret_sum = quiet.ops > 0 ? quiet : all;
+	return true;
+}
+
+static void answer_all(struct peer *peer)
+{
+	char line[LINE_BYTES];
+
+	while (fgets(line, sizeof(line), stdin)) {
+		struct slice sum;
+
+		if (fill_once(peer) && run_slices(peer, strtoull(line, NULL, 10), &sum))
+			(void)fprintf(peer->answers, "%llu %llu\n", (unsigned long long)sum.ns,
+				      (unsigned long long)sum.ops);
+		else
+			(void)fputs("no an allocation failed\n", peer->answers);
+		(void)fflush(peer->answers);
+	}
+}
+
+static int work_prepare(struct peer *peer)
+{
+	int r = work_init(&peer->work, peer->job.n_frames, peer->job.touch);
+
+	if (r == 0 && (peer->job.kind == PEER_CHURN || peer->job.kind == PEER_MIXED))
+		work_prepare_churn(&peer->work);
+	else if (r == 0)
+		work_prepare_burst(&peer->work, peer->job.order);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	char text[TEXT_BYTES] = "not said why";
+	struct peer peer = {0};
+
+	if (!parse_job(argc, argv, &peer.job)) {
+		(void)fputs("usage: peer KIND FRAMES lifo|fifo|random touch|plain CPU SOCKET\n"
+			    "(started by peers; see bench/peers/peer.h)\n",
+			    stderr);
+		return 2;
+	}
+	peer.answers = take_answers();
+	if (!peer.answers || place_take(peer.job.cpu) < 0 || work_prepare(&peer) < 0)
+		return 1;
+	if (peer_backend()->open(&peer.job, &peer.heap, text, sizeof(text)) < 0) {
+		(void)fprintf(peer.answers, "no %s\n", text);
+		return fclose(peer.answers) ? 1 : 0;
+	}
+	(void)fputs("ready\n", peer.answers);
+	(void)fflush(peer.answers);
+	answer_all(&peer);
+	peer_backend()->close(peer.heap);
+	work_free(&peer.work);
+	return fclose(peer.answers) ? 1 : 0;
+}
