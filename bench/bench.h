@@ -33,6 +33,7 @@
 #define BENCH_DAEMONS(X)                                                                           \
 	X(PLAIN, "[segment]\nsize = 4G\n")                                                         \
 	X(SMALL_BATCH, "[segment]\nsize = 4G\n[pcp]\nbatch = 2\n")                                 \
+	X(NO_POLL, "[segment]\nsize = 4G\n[pcp]\nbusy_poll = 0\n")                                 \
 	X(FULL, "[segment]\nsize = 256M\n")
 enum bench_daemon {
 #define X(name, configuration) BENCH_DAEMON_##name,

@@ -5,6 +5,9 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+
+#define COPY_BYTES 4096u
 
 /* --- a pin that succeeds ------------------------------------------------------------------------
  */
@@ -59,6 +62,31 @@ int pin_run(struct bench *bench, const struct benchmark *benchmark, void *state,
 	for (uint64_t i = 0; i < n; i++) {
 		if (!pageclient_pin(pin->client, pin->slot))
 			return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
+		pageclient_unpin(pin->client, pin->slot);
+	}
+	*ret_sample = (struct sample){bench_now_ns() - begin, n};
+	return 0;
+}
+
+int pin_run_copy(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
+		 struct sample *ret_sample)
+{
+	struct pin_state *pin = state;
+	char copy[COPY_BYTES];
+	uint64_t begin;
+
+	(void)benchmark;
+	if (pageclient_page_size(pin->client) < sizeof(copy))
+		return bench_fail(bench, -EOPNOTSUPP, "frames are smaller than %zu bytes",
+				  sizeof(copy));
+	begin = bench_now_ns();
+	for (uint64_t i = 0; i < n; i++) {
+		const void *frame = pageclient_pin(pin->client, pin->slot);
+
+		if (!frame)
+			return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
+		memcpy(copy, frame, sizeof(copy));
+		__asm__ volatile("" : : "r"(copy) : "memory"); /* somebody reads it */
 		pageclient_unpin(pin->client, pin->slot);
 	}
 	*ret_sample = (struct sample){bench_now_ns() - begin, n};

@@ -10,6 +10,9 @@
 int pin_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
 int pin_run(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
 	    struct sample *ret_sample);
+/* With a copy of the block in between: as a cache that is asked by a copy would do it. */
+int pin_run_copy(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
+		 struct sample *ret_sample);
 void pin_teardown(struct bench *bench, void *state);
 
 int purge_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);

@@ -16,18 +16,29 @@
 
 /* --- through library and daemon --- */
 
-int rpc_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)
+static int rpc_open(struct bench *bench, enum bench_daemon which, void **ret_state)
 {
 	struct fixture *fixture;
 	pageclient *client;
-	int r = bench_find_daemon(bench, BENCH_DAEMON_PLAIN, &fixture);
+	int r = bench_find_daemon(bench, which, &fixture);
 
-	(void)benchmark;
 	if (r == 0)
 		r = bench_open_client(bench, fixture, &client);
 	if (r == 0)
 		*ret_state = client;
 	return r;
+}
+
+int rpc_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)
+{
+	(void)benchmark;
+	return rpc_open(bench, BENCH_DAEMON_PLAIN, ret_state);
+}
+
+int rpc_no_poll_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)
+{
+	(void)benchmark;
+	return rpc_open(bench, BENCH_DAEMON_NO_POLL, ret_state);
 }
 
 void rpc_teardown(struct bench *bench, void *state)
@@ -131,4 +142,49 @@ int raw_run(struct bench *bench, const struct benchmark *benchmark, void *state,
 	}
 	*ret_sample = (struct sample){bench_now_ns() - begin, n};
 	return 0;
+}
+
+/* --- both on one CPU --- */
+
+static int move(struct bench *bench, int cpu)
+{
+	int r = cpu == PLACE_ANYWHERE ? -EOPNOTSUPP : place_take(cpu);
+
+	return r < 0 ? bench_fail(bench, r, "needs a CPU of its own: --pin") : 0;
+}
+
+/* Each ends on the client's CPU if it fails. */
+static int setup_moved(struct bench *bench, const struct benchmark *benchmark,
+		       int (*setup)(struct bench *, const struct benchmark *, void **),
+		       void **ret_state)
+{
+	int r = move(bench, bench->place.daemon_cpu);
+
+	if (r == 0)
+		r = setup(bench, benchmark, ret_state);
+	if (r < 0)
+		(void)place_take(bench->place.client_cpu);
+	return r;
+}
+
+int rpc_one_core_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)
+{
+	return setup_moved(bench, benchmark, rpc_no_poll_setup, ret_state);
+}
+
+void rpc_one_core_teardown(struct bench *bench, void *state)
+{
+	rpc_teardown(bench, state);
+	(void)place_take(bench->place.client_cpu);
+}
+
+int raw_one_core_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)
+{
+	return setup_moved(bench, benchmark, raw_setup, ret_state);
+}
+
+void raw_one_core_teardown(struct bench *bench, void *state)
+{
+	raw_teardown(bench, state);
+	(void)place_take(bench->place.client_cpu);
 }

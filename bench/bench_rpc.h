@@ -17,4 +17,13 @@ int raw_run(struct bench *bench, const struct benchmark *benchmark, void *state,
 	    struct sample *ret_sample);
 void raw_teardown(struct bench *bench, void *state);
 
+/* A daemon that never polls. */
+int rpc_no_poll_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
+
+/* That daemon, and the other process, on the client's CPU: the client moves there and back. */
+int rpc_one_core_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
+void rpc_one_core_teardown(struct bench *bench, void *state);
+int raw_one_core_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
+void raw_one_core_teardown(struct bench *bench, void *state);
+
 #endif

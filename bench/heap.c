@@ -30,8 +30,9 @@ int heap_setup(struct bench *bench, const struct benchmark *benchmark, void **re
 	struct heap_state *state = calloc(1, sizeof(*state));
 	int r;
 
-	if (!state || work_init(&state->work, benchmark->n_frames,
-				benchmark->burst == BURST_RAND_TOUCH) < 0) {
+	if (!state ||
+	    work_init(&state->work, benchmark->n_frames,
+		      benchmark->burst == BURST_RAND_TOUCH ? WORK_TOUCH : WORK_PLAIN) < 0) {
 		if (state)
 			heap_teardown(bench, state);
 		return bench_fail(bench, -ENOMEM, "no memory for %u frames", benchmark->n_frames);

@@ -10,6 +10,7 @@
 #define BENCH_LOOPS_H
 #include "bench/work.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -44,16 +45,25 @@ LOOPS_INLINE bool loops_pair(const struct loops_hooks *hooks, void *heap, unsign
 	return true;
 }
 
+/* touch is a constant where it is called, so that nothing of it stays in a loop without. */
+LOOPS_INLINE void loops_touch(void *frame, enum work_touch touch, int value)
+{
+	uintptr_t lines = WORK_TOUCH_LINES - 1;
+	uintptr_t line = touch == WORK_TOUCH ? ((uintptr_t)frame / WORK_TOUCH_BYTES) & lines : 0;
+
+	if (touch != WORK_PLAIN)
+		memset((char *)frame + line * WORK_LINE_BYTES, value, WORK_LINE_BYTES);
+}
+
 LOOPS_INLINE bool loops_burst_one(const struct loops_hooks *hooks, void *heap,
-				  const struct heap_work *work, bool touch)
+				  const struct heap_work *work, enum work_touch touch)
 {
 	for (uint32_t k = 0; k < work->n_frames; k++) {
 		void *frame = hooks->alloc(heap, 0);
 
 		if (!frame)
 			return false;
-		if (touch)
-			memset(frame, (int)k, WORK_LINE_BYTES);
+		loops_touch(frame, touch, (int)k);
 		work->frame[k] = frame;
 	}
 	for (uint32_t k = 0; k < work->n_frames; k++)
@@ -61,13 +71,26 @@ LOOPS_INLINE bool loops_burst_one(const struct loops_hooks *hooks, void *heap,
 	return true;
 }
 
+/* A call for each, so that the one without touch has no branch for it. */
+LOOPS_INLINE bool loops_burst_any(const struct loops_hooks *hooks, void *heap,
+				  const struct heap_work *work)
+{
+	switch (work->touch) {
+	case WORK_PLAIN:
+		return loops_burst_one(hooks, heap, work, WORK_PLAIN);
+	case WORK_TOUCH:
+		return loops_burst_one(hooks, heap, work, WORK_TOUCH);
+	case WORK_HEAD:
+		break;
+	}
+	return loops_burst_one(hooks, heap, work, WORK_HEAD);
+}
+
 LOOPS_INLINE bool loops_burst(const struct loops_hooks *hooks, void *heap,
 			      const struct heap_work *work, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
-		/* two calls, so that the one without touch has no branch for it */
-		bool good = work->touch ? loops_burst_one(hooks, heap, work, true)
-					: loops_burst_one(hooks, heap, work, false);
+		bool good = loops_burst_any(hooks, heap, work);
 
 		if (!good)
 			return false;
@@ -88,7 +111,7 @@ LOOPS_INLINE bool loops_fill(const struct loops_hooks *hooks, void *heap,
 }
 
 LOOPS_INLINE bool loops_churn_all(const struct loops_hooks *hooks, void *heap,
-				  const struct heap_work *work, uint64_t n, bool touch)
+				  const struct heap_work *work, uint64_t n, enum work_touch touch)
 {
 	for (uint64_t i = 0; i < n; i++) {
 		uint32_t k = work->sequence[i & (WORK_SEQUENCE - 1)];
@@ -97,8 +120,7 @@ LOOPS_INLINE bool loops_churn_all(const struct loops_hooks *hooks, void *heap,
 		work->frame[k] = hooks->alloc(heap, 0);
 		if (!work->frame[k])
 			return false;
-		if (touch)
-			memset(work->frame[k], (int)i, WORK_LINE_BYTES);
+		loops_touch(work->frame[k], touch, (int)i);
 	}
 	return true;
 }
@@ -106,8 +128,8 @@ LOOPS_INLINE bool loops_churn_all(const struct loops_hooks *hooks, void *heap,
 LOOPS_INLINE bool loops_churn(const struct loops_hooks *hooks, void *heap,
 			      const struct heap_work *work, uint64_t n)
 {
-	return work->touch ? loops_churn_all(hooks, heap, work, n, true)
-			   : loops_churn_all(hooks, heap, work, n, false);
+	return work->touch == WORK_PLAIN ? loops_churn_all(hooks, heap, work, n, WORK_PLAIN)
+					 : loops_churn_all(hooks, heap, work, n, WORK_TOUCH);
 }
 
 LOOPS_INLINE bool loops_mixed(const struct loops_hooks *hooks, void *heap,

@@ -5,11 +5,11 @@
 
 struct result {
 	const struct benchmark *benchmark;
-	double best_ns; /* of a round of run(), the fastest seen; 0: not calibrated */
-	uint32_t runs;  /* values so far */
-	double *value;  /* options->rounds of them */
-	bool failed;    /* left out from then on */
-	bool skipped;   /* failed, because it is not to be had here: -EOPNOTSUPP */
+	double best_ns;               /* of a round of run(), the fastest seen; 0: not calibrated */
+	uint32_t runs;                /* values so far */
+	double *value;                /* options->rounds of them */
+	bool failed;                  /* left out from then on */
+	bool skipped;                 /* failed, because it is not to be had here: -EOPNOTSUPP */
 	char why[FIXTURE_TEXT_BYTES]; /* it failed */
 };
 

@@ -54,7 +54,7 @@ void work_prepare_churn(struct heap_work *work)
 	}
 }
 
-int work_init(struct heap_work *ret_work, uint32_t n_frames, bool touch)
+int work_init(struct heap_work *ret_work, uint32_t n_frames, enum work_touch touch)
 {
 	struct heap_work *work = ret_work;
 

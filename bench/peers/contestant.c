@@ -31,6 +31,7 @@ static _Noreturn void become_peer(const struct entry *entry, int cpu, const char
 				  const int in[2], const int out[2])
 {
 	static const char *const order[] = {"lifo", "fifo", "random"};
+	static const char *const touch[] = {"plain", "touch", "head"};
 	char path[PATH_MAX], program[PATH_MAX], frames[16], where[16];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
 	int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
@@ -52,7 +53,7 @@ static _Noreturn void become_peer(const struct entry *entry, int cpu, const char
 	    dup2(quiet, STDERR_FILENO) < 0)
 		_exit(1);
 	(void)execl(program, program, peer_kind_name(entry->kind), frames, order[entry->order],
-		    entry->touch ? "touch" : "plain", where, socket, (char *)NULL);
+		    touch[entry->touch], where, socket, (char *)NULL);
 	(void)dprintf(STDOUT_FILENO, "no %s\n",
 		      errno == ENOENT ? "not built: its package is not installed"
 				      : strerror(errno));

@@ -11,14 +11,19 @@
  * is taken); pages lie well or badly in the caches (each round is a new process); somebody else
  * wants the CPU (clients have one, all daemons the other); the first touch of memory (a quarter of
  * each run is thrown away before the clock starts). */
+#include "bench/peers/docs.h"
+#include "bench/peers/grid.h"
+#include "bench/peers/json.h"
 #include "bench/peers/options.h"
 #include "bench/peers/table.h"
 #include "bench/report.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
@@ -34,44 +39,99 @@ static void block_signals(void)
 	(void)signal(SIGPIPE, SIG_IGN); /* a peer that ended is an error of a write */
 }
 
-static int report(const struct results *results, const struct peers_options *options)
+/* A thousand clients in one process have some thousand descriptors. */
+static void raise_descriptors(void)
 {
-	struct book book;
-	int r = table_make_book(results, &book);
+	struct rlimit limit;
 
-	(void)options;
-	if (r < 0)
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* All that is asked for: what cannot be written does not keep the rest from it. */
+static int write_files(const struct results *results, const struct book *book,
+		       const struct peers_options *options, FILE *json)
+{
+	char picture[PATH_MAX];
+	struct machine machine;
+	int r = 0, failed;
+
+	machine_read(&machine);
+	if (json && (r = json_write(results, book, &machine, json)) < 0)
+		(void)fprintf(stderr, "peers: %s: %s\n", options->bench.json, strerror(-r));
+	if (options->picture && (failed = grid_draw(results, book, options->picture)) < 0)
+		r = failed;
+	if (!options->docs)
 		return r;
-	table_print(results, &book, stdout);
-	table_print_figures(&book, stdout);
-	free((void *)(uintptr_t)book.series);
+	(void)snprintf(picture, sizeof(picture), "%s/peers.png", options->docs);
+	if ((failed = grid_draw(results, book, picture)) < 0)
+		r = failed;
+	if ((failed = docs_write(results, book, &machine, options->docs)) < 0)
+		r = failed;
 	return r;
 }
 
-static int run(const struct peers_options *options, const struct place *place)
+static int report(const struct results *results, const struct peers_options *options, FILE *json)
 {
-	struct results results;
+	struct series *series;
+	struct book book;
+	int r = table_make_book(results, &book, &series);
+
+	if (r < 0)
+		return r;
+	table_print(results, &book, stdout);
+	r = write_files(results, &book, options, json);
+	table_print_figures(&book, stdout);
+	free(series);
+	return r;
+}
+
+static int measure(const struct peers_options *options, const struct place *place,
+		   struct results *results, FILE *json)
+{
 	struct bench bench;
 	int r, failed;
 
 	bench_init(&bench, &options->bench);
 	bench.place = *place;
-	r = results_new(options->bench.filter, options->bench.rounds, &results);
+	block_signals();
+	raise_descriptors();
+	failed = place_take(place->client_cpu);
+	if (failed == 0)
+		failed = run_all(&bench, results);
+	bench_done(&bench);
+	if (failed == -EINTR) {
+		(void)fputs("peers: interrupted\n", stderr);
+		return failed;
+	}
+	r = report(results, options, json);
+	return failed ? failed : r;
+}
+
+static int run(const struct peers_options *options, const struct place *place)
+{
+	struct results results;
+	FILE *json = NULL;
+	int r = results_new(options->bench.filter, options->bench.rounds, &results);
+
 	if (r < 0) {
 		(void)fprintf(stderr, "peers: \"%s\": %s; see --list\n", options->bench.filter,
 			      r == -ENOENT ? "no such row or subject" : strerror(-r));
 		return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
 	}
-	block_signals();
-	failed = place_take(place->client_cpu);
-	if (failed == 0)
-		failed = run_all(&bench, &results);
-	bench_done(&bench);
-	r = failed == -EINTR ? failed : report(&results, options);
-	if (failed == -EINTR)
-		(void)fputs("peers: interrupted\n", stderr);
+	/* Before the run: nobody wants to learn after it that the file cannot be made. */
+	if (options->bench.json && !(json = fopen(options->bench.json, "we"))) {
+		(void)fprintf(stderr, "peers: %s: %s\n", options->bench.json, strerror(errno));
+		results_free(&results);
+		return EXIT_FAILED;
+	}
+	r = measure(options, place, &results, json);
+	if (json)
+		(void)fclose(json);
 	results_free(&results);
-	return r < 0 || failed < 0 ? EXIT_FAILED : EXIT_SUCCESS;
+	return r < 0 ? EXIT_FAILED : EXIT_SUCCESS;
 }
 
 int main(int argc, char **argv)

@@ -58,7 +58,9 @@ static bool parse_job(int argc, char **argv, struct peer_job *ret_job)
 	job.order = strcmp(argv[3], "lifo") == 0   ? WORK_LIFO
 		    : strcmp(argv[3], "fifo") == 0 ? WORK_FIFO
 						   : WORK_RANDOM;
-	job.touch = strcmp(argv[4], "touch") == 0;
+	job.touch = strcmp(argv[4], "touch") == 0  ? WORK_TOUCH
+		    : strcmp(argv[4], "head") == 0 ? WORK_HEAD
+						   : WORK_PLAIN;
 	job.cpu = atoi(argv[5]);
 	job.socket = argv[6];
 	*ret_job = job;
@@ -179,7 +181,7 @@ int main(int argc, char **argv)
 	struct peer peer = {0};
 
 	if (!parse_job(argc, argv, &peer.job)) {
-		(void)fputs("usage: peer KIND FRAMES lifo|fifo|random touch|plain CPU SOCKET\n"
+		(void)fputs("usage: peer KIND FRAMES lifo|fifo|random plain|touch|head CPU SOCKET\n"
 			    "(started by peers; see bench/peers/peer.h)\n",
 			    stderr);
 		return 2;

@@ -3,7 +3,8 @@
  * Each peer is a program of its own: a malloc replaces everybody's malloc, and DPDK takes the whole
  * process over. All of them are peer.c, loops.h and one file with four hooks and this table:
  *
- *   peer_dpdk burst 512 random touch 1 /socket      kind, frames, order, touch, CPU, socket
+ *   peer_dpdk burst 512 random touch 1 /socket      kind, frames, order, what is touched, CPU,
+ * socket
  *   <- "ready", or "no TEXT": this is not to be had here
  *   -> "1000"                                       so many rounds of the loop
  *   <- "2500000 512000"                             ns and operations; or "no TEXT"
@@ -48,7 +49,7 @@ static inline const char *peer_kind_name(enum peer_kind kind)
 struct peer_job {
 	enum peer_kind kind;
 	enum work_order order;
-	bool touch;
+	enum work_touch touch;
 	uint32_t n_frames;  /* held at a time; blocks of orders 0 to 9 with PEER_MIXED */
 	int cpu;            /* the process runs there already; PLACE_ANYWHERE: where it likes */
 	const char *socket; /* of the daemon, for those that have one */

@@ -27,7 +27,7 @@ struct entry {
 	enum verdict_role role;
 	enum peer_kind kind;
 	enum work_order order;
-	bool touch;
+	enum work_touch touch;
 };
 
 static inline const struct entry *entry_of(const struct benchmark *benchmark)

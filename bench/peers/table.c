@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int table_make_book(const struct results *results, struct book *ret_book)
+int table_make_book(const struct results *results, struct book *ret_book,
+		    struct series **ret_series)
 {
 	struct series *series = calloc(results->n, sizeof(*series));
 
@@ -22,6 +23,7 @@ int table_make_book(const struct results *results, struct book *ret_book)
 		};
 	}
 	*ret_book = (struct book){results->n, series};
+	*ret_series = series;
 	return 0;
 }
 
@@ -55,7 +57,7 @@ static void print_row(const struct result *result, const struct series *series,
 	print_number(summary.median, file);
 	print_number(summary.min, file);
 	print_number(summary.max, file);
-	if (ours && ours != series) {
+	if (ours && series->role != ROLE_OURS) {
 		summary = stats_compare(ours->value, series->value, series->n);
 		(void)fprintf(file, " %9.4g (%.4g .. %.4g)", verdict_ratio(ours, series),
 			      summary.min, summary.max);

@@ -7,8 +7,9 @@
 
 #include <stdio.h>
 
-/* The results as a book; series are the caller's to free. Returns 0 or -ENOMEM. */
-int table_make_book(const struct results *results, struct book *ret_book);
+/* The results as a book of these series, which the caller frees. Returns 0 or -ENOMEM. */
+int table_make_book(const struct results *results, struct book *ret_book,
+		    struct series **ret_series);
 
 /* Ours of the row of a series; NULL: not measured. */
 const struct series *table_find_ours(const struct book *book, const struct series *series);
