@@ -64,6 +64,30 @@ LOOPS_INLINE void hook_free(void *heap, void *frame, unsigned)
 }
 #endif
 
+#ifdef PEER_POOL
+LOOPS_INLINE std::size_t hook_alloc_bulk(void *heap, void **ret_frames, std::size_t n_frames)
+{
+	Pool::multiallocation_chain chain;
+
+	try {
+		static_cast<Heap *>(heap)->pool.allocate_individual(n_frames, chain);
+	} catch (const bi::bad_alloc &) {
+		return 0;
+	}
+	for (std::size_t i = 0; i < n_frames; i++)
+		ret_frames[i] = chain.pop_front().get();
+	return n_frames;
+}
+
+LOOPS_INLINE void hook_free_bulk(void *heap, void *const *frames, std::size_t n_frames)
+{
+	Pool::multiallocation_chain chain;
+
+	for (std::size_t i = 0; i < n_frames; i++)
+		chain.push_back(static_cast<Frame *>(frames[i]));
+	static_cast<Heap *>(heap)->pool.deallocate_individual(chain);
+}
+#else
 LOOPS_INLINE std::size_t hook_alloc_bulk(void *heap, void **ret_frames, std::size_t n_frames)
 {
 	for (std::size_t i = 0; i < n_frames; i++) {
@@ -79,6 +103,7 @@ LOOPS_INLINE void hook_free_bulk(void *heap, void *const *frames, std::size_t n_
 	for (std::size_t i = 0; i < n_frames; i++)
 		hook_free(heap, frames[i], 0);
 }
+#endif
 
 const struct loops_hooks hooks = {hook_alloc, hook_free, hook_alloc_bulk, hook_free_bulk};
 
