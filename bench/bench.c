@@ -1,7 +1,11 @@
 /* bench/bench.c - what all benchmarks run in: see bench.h. */
 #include "bench/bench.h"
 
+#include <stdio.h>
 #include <string.h>
+
+/* More than any of BENCH_DAEMONS. */
+#define CONFIGURATION_BYTES 1024u
 
 void bench_init(struct bench *bench, const struct options *options)
 {
@@ -20,14 +24,18 @@ int bench_start_daemon_on(struct bench *bench, const char *configuration,
 					 size_t text_bytes),
 			  void *arg, struct fixture *ret_fixture)
 {
+	char text[CONFIGURATION_BYTES];
 	struct fixture_options options = {
 		.paged = bench->options->paged,
-		.configuration = configuration,
+		.configuration = text,
 		.cpu = bench->place.daemon_cpu,
 		.prepare = prepare,
 		.arg = arg,
 	};
 
+	(void)snprintf(text, sizeof(text), "%s%s",
+		       bench->options->hugepages ? "[segment]\nhugepages = always\n" : "",
+		       configuration);
 	return fixture_start(ret_fixture, &options, bench->text, sizeof(bench->text));
 }
 

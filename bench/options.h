@@ -17,6 +17,7 @@ struct options {
 	const char *paged;  /* path of the daemon */
 	const char *pin;    /* see place_parse() */
 	uint32_t rounds;
+	bool hugepages; /* daemons have hugepages = always, else what comes by default */
 };
 
 /* Returns 0, or -EINVAL after one line on stderr. */

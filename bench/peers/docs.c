@@ -103,8 +103,9 @@ int docs_write(const struct results *results, const struct book *book,
 		return -EIO;
 	}
 	(void)fwrite(text, 1, (size_t)(begin - text) + strlen(BEGIN), file);
-	(void)fprintf(file, "Measured on %s, %d CPUs, %s; medians of %u rounds.\n\n", machine->cpu,
-		      machine->n_cpus, machine->kernel, results->rounds);
+	(void)fprintf(file, "Measured on %s, %d CPUs, %s%s; medians of %u rounds.\n\n",
+		      machine->cpu, machine->n_cpus, machine->kernel,
+		      machine->hugepages ? ", hugepages = always" : "", results->rounds);
 	print_figures(book, file);
 	(void)fputs("\n![Times of others over ours](peers.png)\n\n", file);
 	grid_print(results, book, file);

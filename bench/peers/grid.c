@@ -33,6 +33,18 @@ static double median(const struct series *series)
 
 /* --- the picture ---------------------------------------------------------------------------- */
 
+/* Nothing is drawn of those who ran no row. */
+static bool is_drawn(const struct results *results, const struct book *book,
+		     const struct subject *subject)
+{
+	for (size_t row = grid_next_row(results, 0); row < results->n;
+	     row = grid_next_row(results, row + 1)) {
+		if (grid_find(book, row, subject) && table_find_ours(book, &book->series[row]))
+			return subject->role != ROLE_OURS;
+	}
+	return false;
+}
+
 /* A block of data for a subject: "row times", or "row ?". */
 static void write_data(const struct results *results, const struct book *book,
 		       const struct subject *subject, FILE *file)
@@ -75,7 +87,7 @@ static void write_script(const struct results *results, const struct book *book,
 		"plot 1 with lines lw 2 lc rgb 'black' title 'libpageclient'",
 		path);
 	for (size_t i = 0; (subject = subject_find(i)) != NULL; i++) {
-		if (subject->role != ROLE_OURS)
+		if (is_drawn(results, book, subject))
 			(void)fprintf(file,
 				      ", \\\n $%s using 1:3:xtic(2) with linespoints pt %zu lc %zu "
 				      "title '%s%s'",

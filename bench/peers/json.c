@@ -70,11 +70,12 @@ int json_write(const struct results *results, const struct book *book,
 	       const struct machine *machine, FILE *file)
 {
 	json_t *measured = json_array(), *skipped = json_array();
-	json_t *root =
-		json_pack("{s:i, s:{s:s, s:i, s:s}, s:i, s:o, s:o, s:o}", "version", JSON_VERSION,
-			  "machine", "cpu", machine->cpu, "cpus", machine->n_cpus, "kernel",
-			  machine->kernel, "rounds", (int)results->rounds, "results", measured,
-			  "skipped", skipped, "figures", json_of_figures(book));
+	json_t *where =
+		json_pack("{s:s, s:i, s:s, s:b}", "cpu", machine->cpu, "cpus", machine->n_cpus,
+			  "kernel", machine->kernel, "hugepages", (int)machine->hugepages);
+	json_t *root = json_pack("{s:i, s:o, s:i, s:o, s:o, s:o}", "version", JSON_VERSION,
+				 "machine", where, "rounds", (int)results->rounds, "results",
+				 measured, "skipped", skipped, "figures", json_of_figures(book));
 	int r = root ? 0 : -ENOMEM;
 
 	for (uint32_t i = 0; r == 0 && i < results->n; i++) {

@@ -1,7 +1,7 @@
 /* bench/peers/json.h - the results for programs.
  *
  * {"version": 1,
- *  "machine": {"cpu", "cpus", "kernel"}, "rounds",
+ *  "machine": {"cpu", "cpus", "kernel", "hugepages"}, "rounds",
  *  "results": [{"row", "subject", "role", "unit", "median", "min", "max", "runs",
  *               "ratio", "ratio_min", "ratio_max"} ...],      ours / it; not with ours
  *  "skipped": [{"row", "subject", "why"} ...],

@@ -1,10 +1,10 @@
 /* bench/peers/machine.c - see machine.h. */
 #include "bench/peers/machine.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 static void read_cpu(char *text, size_t text_bytes)
 {
@@ -25,16 +25,15 @@ static void read_cpu(char *text, size_t text_bytes)
 		(void)fclose(file);
 }
 
-void machine_read(struct machine *ret_machine)
+void machine_read(bool hugepages, struct machine *ret_machine)
 {
 	struct utsname name;
-	cpu_set_t set;
 
+	ret_machine->hugepages = hugepages;
 	read_cpu(ret_machine->cpu, sizeof(ret_machine->cpu));
 	(void)snprintf(ret_machine->kernel, sizeof(ret_machine->kernel), "unknown kernel");
 	if (uname(&name) == 0)
 		(void)snprintf(ret_machine->kernel, sizeof(ret_machine->kernel), "%.15s %.64s",
 			       name.sysname, name.release);
-	CPU_ZERO(&set);
-	ret_machine->n_cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 0;
+	ret_machine->n_cpus = (int)sysconf(_SC_NPROCESSORS_ONLN);
 }

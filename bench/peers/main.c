@@ -58,7 +58,7 @@ static int write_files(const struct results *results, const struct book *book,
 	struct machine machine;
 	int r = 0, failed;
 
-	machine_read(&machine);
+	machine_read(options->bench.hugepages, &machine);
 	if (json && (r = json_write(results, book, &machine, json)) < 0)
 		(void)fprintf(stderr, "peers: %s: %s\n", options->bench.json, strerror(-r));
 	if (options->picture && (failed = grid_draw(results, book, options->picture)) < 0)

@@ -14,6 +14,7 @@ enum {
 	LONG_LIST,
 	LONG_PICTURE,
 	LONG_WRITE_DOCS,
+	LONG_HUGEPAGES,
 };
 
 static const struct option long_options[] = {
@@ -25,6 +26,7 @@ static const struct option long_options[] = {
 	{"list", no_argument, NULL, LONG_LIST},
 	{"picture", required_argument, NULL, LONG_PICTURE},
 	{"write-docs", no_argument, NULL, LONG_WRITE_DOCS},
+	{"hugepages", no_argument, NULL, LONG_HUGEPAGES},
 	{"help", no_argument, NULL, 'h'},
 	{NULL, 0, NULL, 0},
 };
@@ -40,6 +42,7 @@ void peers_options_print_help(FILE *file)
 		"  --json FILE     write all that was measured to FILE as well\n"
 		"  --picture FILE  draw it (PNG, by gnuplot)\n"
 		"  --write-docs    write docs/peers.png and the tables of docs/PERFORMANCE.md\n"
+		"  --hugepages     our daemons have hugepages = always, where the machine can\n"
 		"  --filter NAME   only what has NAME in \"row/subject\", and ours in these rows\n"
 		"  --rounds N      rounds that count (default 9)\n"
 		"  --paged PATH    the daemon's program (default: that of this build)\n"
@@ -97,6 +100,9 @@ static int take(struct peers_options *options, int option)
 		break;
 	case LONG_WRITE_DOCS:
 		options->docs = "docs";
+		break;
+	case LONG_HUGEPAGES:
+		options->bench.hugepages = true;
 		break;
 	case 'h':
 		options->bench.command = OPTIONS_HELP;
