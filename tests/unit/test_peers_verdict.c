@@ -1,4 +1,5 @@
-/* tests/unit/test_peers_verdict.c - medians, ratios, and which of the figures to reach are reached. */
+/* tests/unit/test_peers_verdict.c - medians, ratios, and which of the figures to reach are reached.
+ */
 #include "bench/peers/verdict.h"
 #include "tests/support/runner.h"
 
