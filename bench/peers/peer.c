@@ -122,8 +122,9 @@ static long count_preemptions(void)
 	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
 }
 
-/* n rounds in slices. Those in which another program got our CPU do not count, unless all are such:
- * what they tell is who else runs here. */
+/* n rounds in slices. Those in which another program got our CPU count as the mean of the others,
+ * unless all are such: what they tell is who else runs here. The driver sees n rounds either way,
+ * and finds out from them how many make a run. */
 static bool run_slices(struct peer *peer, uint64_t n, struct slice *ret_sum)
 {
 	struct slice all = {0, 0}, quiet = {0, 0};
@@ -144,7 +145,9 @@ static bool run_slices(struct peer *peer, uint64_t n, struct slice *ret_sum)
 		if (count_preemptions() == preemptions)
 			quiet = (struct slice){quiet.ns + ns, quiet.ops + ops};
 	}
-	*ret_sum = quiet.ops > 0 ? quiet : all;
+	if (quiet.ops > 0)
+		all.ns = (uint64_t)((double)quiet.ns / (double)quiet.ops * (double)all.ops);
+	*ret_sum = all;
 	return true;
 }
 
