@@ -135,5 +135,9 @@ int peers_options_parse(int argc, char **argv, struct peers_options *ret_options
 		if (r)
 			return r;
 	}
+	/* Half a table in the documentation would look like all of it. */
+	if (ret_options->docs && *ret_options->bench.filter)
+		return refuse("--write-docs wants a whole run, without --filter",
+			      ret_options->bench.filter);
 	return optind < argc ? refuse("unexpected argument", argv[optind]) : 0;
 }
