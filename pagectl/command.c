@@ -192,7 +192,7 @@ static const struct command commands[] = {
 			"user-UID, or made from --runtime-dir). Exit status 1 also if it is\n"
 			"running, or the files are no segments of this version; 3: there are\n"
 			"none. Segments of backing = memfd have no name: they cannot be looked\n"
-			"at, and end with the supervisor.\n",
+			"at; they end with the daemon and the service manager's hold on them.\n",
 		.options = OPTION_OFFLINE,
 		.run = act_check,
 	},

@@ -194,6 +194,9 @@ void config_init(struct config *config);
  * is 0 afterwards. */
 void config_read(struct config *config, const char *file, struct config_errors *errors);
 void config_read_system(struct config *config, const char *root, struct config_errors *errors);
+/* /etc/paged/NAME.conf and NAME.conf.d/ *.conf, where they exist: what one of several instances of
+ * the system has beside that. */
+void config_read_instance(struct config *config, const char *name, struct config_errors *errors);
 
 /* The segment's size in bytes, whole pageblocks, of a machine or cgroup with machine_bytes. Adds to
  * errors if what was asked for is less than a pageblock, or 2^32 frames or more. */

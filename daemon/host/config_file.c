@@ -252,3 +252,15 @@ void config_read_system(struct config *config, const char *root, struct config_e
 	}
 	read_drop_ins(config, folders, FOLDERS_MAX, errors);
 }
+
+void config_read_instance(struct config *config, const char *name, struct config_errors *errors)
+{
+	char file[CONFIG_FILE_BYTES], folder[1][CONFIG_FILE_BYTES];
+	struct stat st;
+
+	(void)snprintf(file, sizeof(file), "/etc/paged/%s.conf", name);
+	(void)snprintf(folder[0], sizeof(folder[0]), "/etc/paged/%s.conf.d", name);
+	if ((stat(file, &st) == 0 || errno != ENOENT) && !is_mask(file))
+		read_file(config, file, errors);
+	read_drop_ins(config, folder, 1, errors);
+}

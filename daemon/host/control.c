@@ -2,6 +2,7 @@
 #include "daemon/host/control.h"
 
 #include "daemon/host/notify.h"
+#include "daemon/host/store.h"
 #include "paged/bits.h"
 
 #include <errno.h>
@@ -96,7 +97,12 @@ int control_keep(const struct control *control, client_id client, int fd)
 	struct control_message message = {.kind = fd >= 0 ? CONTROL_KEEP : CONTROL_DROP,
 					  .client = client};
 
-	return control->fd >= 0 ? send_message(control, &message, fd) : 0;
+	if (control->fd >= 0)
+		return send_message(control, &message, fd);
+	store_drop_ctl(client);
+	if (fd >= 0)
+		store_keep_ctl(client, fd);
+	return 0;
 }
 
 /* --- the supervisor's ----------------------------------------------------------------------- */
@@ -190,7 +196,7 @@ void control_notify(enum control_kind kind, const char *text)
 		notify_stopping();
 		break;
 	case CONTROL_ALIVE:
-		notify_alive();
+		notify_alive(text && text[0] ? text : NULL);
 		break;
 	case CONTROL_KEEP:
 	case CONTROL_DROP:

@@ -10,7 +10,7 @@
  * The server serves strangers, so what comes from it is checked: size, kind, client, descriptors;
  * its text cannot forge a line for the service manager.
  *
- * Without a supervisor (fd is -1) all but KEEP and DROP goes to the service manager at once. */
+ * Without a supervisor (fd is -1) all goes to the service manager at once. */
 #ifndef DAEMON_HOST_CONTROL_H
 #define DAEMON_HOST_CONTROL_H
 #include "shm/layout.h"
@@ -21,9 +21,9 @@
 	X(READY, "ready")         /* text: it serves; also after RELOADING */                      \
 	X(RELOADING, "reloading") /* READY follows */                                              \
 	X(STOPPING, "stopping")   /* in order, and for good */                                     \
-	X(ALIVE, "alive")         /* its loop runs and found itself sane */                        \
-	X(KEEP, "keep")           /* client, and its CTL as a descriptor */                        \
-	X(DROP, "drop")           /* client */
+	X(ALIVE, "alive") /* its loop runs and found itself sane; text: "", or its status */       \
+	X(KEEP, "keep")   /* client, and its CTL as a descriptor */                                \
+	X(DROP, "drop")   /* client */
 enum control_kind {
 #define X(name, text) CONTROL_##name,
 	CONTROL_KINDS(X)
@@ -37,7 +37,7 @@ const char *control_kind_name(enum control_kind kind);
 struct control_message {
 	uint32_t kind;                 /* enum control_kind */
 	uint32_t client;               /* KEEP and DROP: 1 to SHM_MAX_CLIENTS */
-	char text[CONTROL_TEXT_BYTES]; /* READY; ends with a NUL */
+	char text[CONTROL_TEXT_BYTES]; /* READY, ALIVE; ends with a NUL */
 };
 static_assert(sizeof(struct control_message) == 128, "as long for everybody");
 

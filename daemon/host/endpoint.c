@@ -243,9 +243,15 @@ static int open_own(struct endpoint *endpoint, const struct config *config, char
 	return r;
 }
 
-int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_bytes)
+static void take_stored(void *arg, const char *name, int fd)
 {
-	int r = notify_take_listener(&endpoint->fd, text, text_bytes);
+	store_put(arg, name, fd);
+}
+
+int endpoint_take_passed(struct endpoint *endpoint, struct store *store, char *text,
+			 size_t text_bytes)
+{
+	int r = notify_take_passed(take_stored, store, &endpoint->fd, text, text_bytes);
 
 	if (r || endpoint->fd < 0)
 		return r;

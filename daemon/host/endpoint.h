@@ -8,6 +8,7 @@
 #define DAEMON_HOST_ENDPOINT_H
 #include "daemon/host/config.h"
 #include "daemon/host/instance.h"
+#include "daemon/host/store.h"
 
 #include <sys/un.h>
 
@@ -31,8 +32,10 @@ int endpoint_plan_pressure(const struct config *config, const struct instance *i
 			   struct endpoint *ret_endpoint, char *text, size_t text_bytes);
 
 /* Takes the listening socket that the service manager passed, if it did: then it is that one, and
- * who listens on it is the manager. -errno with a text if it passed something else. */
-int endpoint_take_passed(struct endpoint *endpoint, char *text, size_t text_bytes);
+ * who listens on it is the manager. What it had stored goes to store. -errno with a text if it
+ * passed something else. */
+int endpoint_take_passed(struct endpoint *endpoint, struct store *store, char *text,
+			 size_t text_bytes);
 
 /* -EADDRINUSE with a text if a live daemon has it. Removes nothing. */
 int endpoint_probe(const struct endpoint *endpoint, char *text, size_t text_bytes);

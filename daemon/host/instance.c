@@ -12,9 +12,14 @@
 
 #define SYSTEM_DIRECTORY "/run/paged"
 
+enum instance_kind instance_kind_of(const struct instance_options *options)
+{
+	return options->system ? INSTANCE_SYSTEM : instance_kind(options->runtime_dir);
+}
+
 /* Where the directory would be, before it is known to exist. */
-static int directory_plan(enum instance_kind kind, const char *runtime_dir, char *ret_path,
-			  size_t bytes, char *text, size_t text_bytes)
+static int directory_plan(enum instance_kind kind, const struct instance_options *options,
+			  char *ret_path, size_t bytes, char *text, size_t text_bytes)
 {
 	const char *xdg = getenv("XDG_RUNTIME_DIR");
 	int n;
@@ -33,9 +38,11 @@ static int directory_plan(enum instance_kind kind, const char *runtime_dir, char
 		return -ENOENT;
 	}
 	if (kind == INSTANCE_PRIVATE)
-		n = snprintf(ret_path, bytes, "%s", runtime_dir);
+		n = snprintf(ret_path, bytes, "%s", options->runtime_dir);
 	else if (kind == INSTANCE_USER)
 		n = snprintf(ret_path, bytes, "%s/paged", xdg);
+	else if (options->system && options->name)
+		n = snprintf(ret_path, bytes, "%s-%s", SYSTEM_DIRECTORY, options->name);
 	else
 		n = snprintf(ret_path, bytes, "%s", SYSTEM_DIRECTORY);
 	if (n >= (int)bytes) {
@@ -64,16 +71,17 @@ static int directory_open(enum instance_kind kind, const char *path, char ret_re
 	return r;
 }
 
-int instance_open(const char *runtime_dir, const char *name, struct instance *ret_instance,
-		  char *text, size_t text_bytes)
+int instance_open(const struct instance_options *options, struct instance *ret_instance, char *text,
+		  size_t text_bytes)
 {
+	const char *name = options->name;
 	char path[PATH_MAX];
 	int r;
 
 	memset(ret_instance, 0, sizeof(*ret_instance));
-	ret_instance->kind = instance_kind(runtime_dir);
+	ret_instance->kind = instance_kind_of(options);
 	PAGED_CHECK(!name || instance_name_is_valid(name));
-	r = directory_plan(ret_instance->kind, runtime_dir, path, sizeof(path), text, text_bytes);
+	r = directory_plan(ret_instance->kind, options, path, sizeof(path), text, text_bytes);
 	if (r)
 		return r;
 	r = directory_open(ret_instance->kind, path, ret_instance->directory, text, text_bytes);

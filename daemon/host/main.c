@@ -4,6 +4,7 @@
  * configuration, runtime directory, is somebody on the socket, socket, segment (its descriptors);
  * then the supervisor, whose server does the rest (server.h), or that rest in this process. */
 #include "daemon/host/files.h"
+#include "daemon/host/granted.h"
 #include "daemon/host/instance.h"
 #include "daemon/host/options.h"
 #include "daemon/host/server.h"
@@ -36,6 +37,7 @@ struct daemon {
 	struct endpoint endpoint, pressure;
 	struct headroom headroom;
 	struct segments segments;
+	struct store store; /* what the service manager had for us */
 	bool read_system;
 	char text[TEXT_BYTES];
 };
@@ -53,18 +55,27 @@ static int print_errors(const struct daemon *daemon)
 
 /* --- configuration -------------------------------------------------------------------------- */
 
+static struct instance_options where_from(const struct options *options)
+{
+	return (struct instance_options){.runtime_dir = options->runtime_dir,
+					 .name = options->instance,
+					 .system = options->system};
+}
+
 static void read_config(struct daemon *daemon)
 {
 	bool check = daemon->options.command == OPTIONS_CHECK_CONFIG;
+	const struct instance_options where = where_from(&daemon->options);
 
 	daemon->read_system =
-		!daemon->options.config &&
-		(check || instance_kind(daemon->options.runtime_dir) == INSTANCE_SYSTEM);
+		!daemon->options.config && (check || instance_kind_of(&where) == INSTANCE_SYSTEM);
 	config_init(&daemon->config);
 	if (daemon->options.config)
 		config_read(&daemon->config, daemon->options.config, &daemon->errors);
 	else if (daemon->read_system)
 		config_read_system(&daemon->config, "", &daemon->errors);
+	if (daemon->read_system && daemon->options.system && daemon->options.instance)
+		config_read_instance(&daemon->config, daemon->options.instance, &daemon->errors);
 }
 
 struct sizes {
@@ -143,6 +154,7 @@ static void plan_segments(struct daemon *daemon, const struct sizes *sizes,
 		.commit_full = value[CONFIG_segment_commit].n == 1,
 		.log = &daemon->log,
 		.headroom = &daemon->headroom,
+		.store = &daemon->store,
 		.pool = {.batch = (uint32_t)value[CONFIG_pcp_batch].n,
 			 .min_free_frames = config_bytes(min_free, sizes->bytes) >> shift,
 			 .min_free_percent =
@@ -175,6 +187,7 @@ static int serve(void *arg, struct control *control)
 		.log = &daemon->log,
 		.config_file = daemon->options.config,
 		.read_system = daemon->read_system,
+		.instance = daemon->options.system ? daemon->options.instance : NULL,
 		.config = &daemon->config,
 		.segments = &daemon->segments,
 		.endpoint = &daemon->endpoint,
@@ -205,6 +218,7 @@ static int serve_alone(const struct supervisor_options *options)
 	int status = SERVER_AGAIN;
 
 	control_init(&control);
+	store_take_ctls(options->store, control.ctl);
 	for (uint32_t i = 0; i <= RENEWALS_MAX; i++) {
 		status = options->serve(options->arg, &control);
 		if (status != SERVER_AGAIN && status != SERVER_NO_ROOM)
@@ -219,8 +233,8 @@ static int serve_alone(const struct supervisor_options *options)
 static int open_instance(struct daemon *daemon)
 {
 	const struct options *options = &daemon->options;
-	int r = instance_open(options->runtime_dir, options->instance, &daemon->instance,
-			      daemon->text, sizeof(daemon->text));
+	const struct instance_options where = where_from(options);
+	int r = instance_open(&where, &daemon->instance, daemon->text, sizeof(daemon->text));
 
 	if (r == 0)
 		(void)snprintf(daemon->log.instance, sizeof(daemon->log.instance), "%s",
@@ -232,10 +246,23 @@ static int open_instance(struct daemon *daemon)
 		r = endpoint_plan_pressure(&daemon->config, &daemon->instance, &daemon->pressure,
 					   daemon->text, sizeof(daemon->text));
 	if (r == 0)
-		r = endpoint_take_passed(&daemon->endpoint, daemon->text, sizeof(daemon->text));
+		r = endpoint_take_passed(&daemon->endpoint, &daemon->store, daemon->text,
+					 sizeof(daemon->text));
 	if (r == 0)
 		r = endpoint_probe(&daemon->endpoint, daemon->text, sizeof(daemon->text));
 	return r ? r : check_barrier(daemon);
+}
+
+static void check_granted(const struct daemon *daemon, const struct sizes *sizes)
+{
+	struct granted granted = {
+		.wants_oom_score = daemon->options.system,
+		.segment_bytes = sizes->bytes_max,
+		.machine_bytes = headroom_machine_bytes(&daemon->headroom),
+	};
+
+	granted_read(&granted, "/proc");
+	granted_log(&granted, &daemon->log);
 }
 
 /* All that a server needs and could not get twice. -errno with a text. */
@@ -247,6 +274,7 @@ static int open_all(struct daemon *daemon, const struct sizes *sizes)
 	if (r)
 		return r;
 	files_raise_limit(&daemon->log, SHM_MAX_CLIENTS);
+	check_granted(daemon, sizes);
 	plan_segments(daemon, sizes, &options);
 	/* The socket first: it leaves nothing behind if the segment fails, new segments would. */
 	r = endpoint_open(&daemon->endpoint, &daemon->config, daemon->text, sizeof(daemon->text));
@@ -265,6 +293,7 @@ static int start(struct daemon *daemon, const struct sizes *sizes)
 		.log = &daemon->log,
 		.segments = &daemon->segments,
 		.endpoint = &daemon->endpoint,
+		.store = &daemon->store,
 		.serve = serve,
 		.arg = daemon,
 	};
@@ -313,6 +342,7 @@ int main(int argc, char **argv)
 		return EXIT_FAILED;
 	}
 	log_init(&daemon->log, &daemon->log_limits, false);
+	store_init(&daemon->store);
 	if (options_parse(argc, argv, &daemon->options)) {
 		free(daemon);
 		return EXIT_USAGE;

@@ -2,8 +2,11 @@
 #include "daemon/host/notify.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #ifdef PAGED_SYSTEMD
@@ -14,9 +17,19 @@ static void send_state(const char *state)
 	(void)sd_notify(0, state);
 }
 
-static int passed_fds(void)
+static void send_fd(const char *state, int fd)
 {
-	return sd_listen_fds(1);
+	(void)sd_pid_notify_with_fds(0, 0, state, &fd, 1);
+}
+
+/* *ret_names: freed by the caller, as are the names in it; NULL if there are none. */
+static int passed_fds(char ***ret_names)
+{
+	int n = sd_listen_fds_with_names(1, ret_names);
+
+	if (n <= 0)
+		*ret_names = NULL;
+	return n;
 }
 
 static int is_listener(int fd)
@@ -38,8 +51,15 @@ static void send_state(const char *state)
 	(void)state;
 }
 
-static int passed_fds(void)
+static void send_fd(const char *state, int fd)
 {
+	(void)state;
+	(void)fd;
+}
+
+static int passed_fds(char ***ret_names)
+{
+	*ret_names = NULL;
 	return 0;
 }
 
@@ -89,9 +109,30 @@ void notify_stopping(void)
 	send_state("STOPPING=1");
 }
 
-void notify_alive(void)
+void notify_alive(const char *status)
 {
-	send_state("WATCHDOG=1");
+	char state[512];
+
+	(void)snprintf(state, sizeof(state), "WATCHDOG=1%s%s", status ? "\nSTATUS=" : "",
+		       status ? status : "");
+	send_state(state);
+}
+
+/* FDPOLL=0: a memfd never hangs up, and what cannot be polled need not be tried. */
+void notify_store(const char *name, int fd)
+{
+	char state[128];
+
+	(void)snprintf(state, sizeof(state), "FDSTORE=1\nFDNAME=%s\nFDPOLL=0", name);
+	send_fd(state, fd);
+}
+
+void notify_unstore(const char *name)
+{
+	char state[128];
+
+	(void)snprintf(state, sizeof(state), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	send_state(state);
 }
 
 uint64_t notify_watchdog_ms(void)
@@ -99,20 +140,38 @@ uint64_t notify_watchdog_ms(void)
 	return watchdog_us() / 1000;
 }
 
-int notify_take_listener(int *ret_fd, char *text, size_t text_bytes)
+static bool is_file(int fd)
 {
-	int n = passed_fds();
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+int notify_take_passed(void (*take)(void *arg, const char *name, int fd), void *arg, int *ret_fd,
+		       char *text, size_t text_bytes)
+{
+	char **names;
+	int n = passed_fds(&names);
+	bool odd = false;
 
 	*ret_fd = -1;
-	if (n <= 0)
-		return 0;
-	if (n > 1 || !is_listener(FIRST_FD)) {
-		(void)snprintf(text, text_bytes,
-			       "the service manager passed %d descriptor(s); one listening Unix "
-			       "socket (ListenSequentialPacket=) would be right",
-			       n);
-		return -EINVAL;
+	for (int i = 0; i < n; i++) {
+		int fd = FIRST_FD + i;
+
+		if (is_file(fd))
+			take(arg, names[i], fd);
+		else if (*ret_fd < 0 && is_listener(fd))
+			*ret_fd = fd;
+		else
+			odd = true;
+		free(names[i]);
 	}
-	*ret_fd = FIRST_FD;
-	return 0;
+	free(names);
+	if (!odd)
+		return 0;
+	(void)snprintf(text, text_bytes,
+		       "the service manager passed %d descriptor(s); one listening Unix socket "
+		       "(ListenSequentialPacket=), and what was stored, would be right",
+		       n);
+	return -EINVAL;
 }

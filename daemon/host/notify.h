@@ -12,13 +12,21 @@ void notify_ready(const char *status);
 void notify_status(const char *status);
 void notify_reloading(void);
 void notify_stopping(void);
-void notify_alive(void);
+/* status may be NULL: it stays as it was. */
+void notify_alive(const char *status);
+
+/* Gives the manager a copy of fd to hold until the next start of the service, under that name; or
+ * ends that. Nobody waits for an answer: what it does not take is lost with us. */
+void notify_store(const char *name, int fd);
+void notify_unstore(const char *name);
 
 /* How often the service manager wants notify_alive() at least, in ms; 0 if it does not watch us. */
 uint64_t notify_watchdog_ms(void);
 
-/* The listening socket that the service manager passed, in *ret_fd, or -1 if it passed none.
- * Returns 0, or -EINVAL with a sentence in text if it passed something else. To be called once. */
-int notify_take_listener(int *ret_fd, char *text, size_t text_bytes);
+/* What the service manager passed: the listening socket into *ret_fd, -1 if there is none, and each
+ * file that was stored to take(), with its name. Returns 0, or -EINVAL with a sentence in text if
+ * it passed something else. To be called once. */
+int notify_take_passed(void (*take)(void *arg, const char *name, int fd), void *arg, int *ret_fd,
+		       char *text, size_t text_bytes);
 
 #endif

@@ -11,6 +11,7 @@ enum {
 	LONG_CONFIG = 256,
 	LONG_RUNTIME_DIR,
 	LONG_INSTANCE,
+	LONG_SYSTEM,
 	LONG_FOREGROUND,
 	LONG_NO_SUPERVISOR,
 	LONG_CHECK_CONFIG,
@@ -21,6 +22,7 @@ static const struct option long_options[] = {
 	{"config", required_argument, NULL, LONG_CONFIG},
 	{"runtime-dir", required_argument, NULL, LONG_RUNTIME_DIR},
 	{"instance", required_argument, NULL, LONG_INSTANCE},
+	{"system", no_argument, NULL, LONG_SYSTEM},
 	{"foreground", no_argument, NULL, LONG_FOREGROUND},
 	{"no-supervisor", no_argument, NULL, LONG_NO_SUPERVISOR},
 	{"check-config", no_argument, NULL, LONG_CHECK_CONFIG},
@@ -48,6 +50,14 @@ void options_print_help(FILE *file)
 		"  --instance NAME    name of the segment in /dev/shm. Default: system, "
 		"user-<uid>, or\n"
 		"                     dir-<hash of DIR>\n"
+		"  --system           the system's daemon, as root runs it by default, as another "
+		"user:\n"
+		"                     configuration of /usr/lib and /etc, /run/paged. With "
+		"--instance\n"
+		"                     NAME one of several: /run/paged-NAME, and "
+		"/etc/paged/NAME.conf "
+		"is\n"
+		"                     read after the system's\n"
 		"  --foreground       log as in a terminal, with the time\n"
 		"  --no-supervisor    serve in this very process, for debugging: without it a\n"
 		"                     supervisor starts the server anew if that crashes or hangs\n"
@@ -73,6 +83,9 @@ static void take(struct options *options, int option)
 		break;
 	case LONG_INSTANCE:
 		options->instance = optarg;
+		break;
+	case LONG_SYSTEM:
+		options->system = true;
 		break;
 	case LONG_FOREGROUND:
 		options->foreground = true;
@@ -107,6 +120,11 @@ static int judge(const struct options *options)
 		return refuse("the name of a file would be right for --config, not", "");
 	if (options->runtime_dir && !options->runtime_dir[0])
 		return refuse("a directory would be right for --runtime-dir, not", "");
+	if (options->system && options->runtime_dir) {
+		(void)fprintf(stderr, "paged: --system and --runtime-dir exclude each other; see "
+				      "paged --help\n");
+		return -EINVAL;
+	}
 	if (options->instance && !instance_name_is_valid(options->instance)) {
 		(void)fprintf(
 			stderr,

@@ -11,6 +11,7 @@ struct options {
 	const char *config; /* NULL: not given; as are the next two */
 	const char *runtime_dir;
 	const char *instance;
+	bool system; /* --system: as root's without it, whoever runs it */
 	bool foreground;
 	bool no_supervisor;
 };

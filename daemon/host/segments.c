@@ -14,7 +14,6 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 /* An old server that is being killed needs moments to let go; who holds it longer is alive. */
@@ -263,42 +262,21 @@ static int open_parts(struct segments *segments, enum shm_backing backing, char 
 					   part_bytes(segments, parts[i]),
 					   part_fd(segments, parts[i]), text, text_bytes);
 	}
-	if (r)
+	if (r) {
 		drop_blank(segments);
-	if (r)
 		segments_close(segments);
-	return r;
-}
-
-/* Can /dev/shm hold it all? Else a log line says why not. */
-static bool shm_is_large_enough(const struct segments *segments)
-{
-	const struct log *log = segments->options.log;
-	uint64_t wanted = segments_bytes_at_start(segments);
-	struct statvfs fs;
-	uint64_t bytes;
-
-	if (statvfs("/dev/shm", &fs) < 0) {
-		log_print(log, LOG_LEVEL_NOTICE,
-			  "backing = auto: memfd, because /dev/shm cannot be used: %s",
-			  strerror(errno));
-		return false;
+	} else if (backing == SHM_BACKING_MEMFD) {
+		store_keep_parts(
+			(const int[]){segments->meta_fd, segments->state_fd, segments->data_fd});
 	}
-	bytes = (uint64_t)fs.f_blocks * fs.f_frsize;
-	if (bytes == 0 || bytes >= wanted) /* 0: a tmpfs without a limit */
-		return true;
-	log_print(log, LOG_LEVEL_NOTICE,
-		  "backing = auto: memfd, because /dev/shm has %lluM and the segment %lluM; the "
-		  "segment ends with the daemon",
-		  (unsigned long long)(bytes >> 20), (unsigned long long)(wanted >> 20));
-	return false;
+	return r;
 }
 
 static int open_auto(struct segments *segments, char *text, size_t text_bytes)
 {
 	int r;
 
-	if (!shm_is_large_enough(segments))
+	if (!segments_shm_is_large_enough(segments))
 		return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
 	r = open_parts(segments, SHM_BACKING_POSIX, text, text_bytes);
 	/* Somebody else's file is an error; a /dev/shm that cannot is not. */
@@ -309,30 +287,11 @@ static int open_auto(struct segments *segments, char *text, size_t text_bytes)
 	return open_parts(segments, SHM_BACKING_MEMFD, text, text_bytes);
 }
 
-/* Files of a start with another backing hold memory that nobody finds: says so, unless somebody is
- * at them. */
-static void warn_of_files(const struct segments *segments)
-{
-	const char *instance = segments->options.instance;
-	char text[SHM_TEXT_BYTES];
-	uint64_t bytes;
-	bool held;
-	int fd;
-
-	if (segment_adopt(instance, SHM_PART_META, &fd, &bytes, text, sizeof(text)))
-		return;
-	held = flock(fd, LOCK_EX | LOCK_NB) < 0;
-	(void)close(fd);
-	if (!held)
-		log_print(segments->options.log, LOG_LEVEL_WARNING,
-			  "the segment is a memfd now: /dev/shm/paged-%s-{meta,state,data} of an "
-			  "earlier start are not used; remove them to give their memory back",
-			  instance);
-}
-
 int segments_reopen(struct segments *segments, enum segments_backing backing, char *text,
 		    size_t text_bytes)
 {
+	if (segments->backing == SHM_BACKING_MEMFD && segments->data_fd >= 0)
+		store_drop_parts();
 	segments_close(segments);
 	segments->settled = false;
 	segments->adopted = false;
@@ -357,9 +316,11 @@ int segments_open(struct segments *ret_segments, const struct segments_options *
 	ret_segments->meta_fd = ret_segments->meta_read_fd = -1;
 	ret_segments->state_fd = ret_segments->data_fd = ret_segments->data_read_fd = -1;
 	segments_plan(ret_segments);
+	if (segments_take_stored(ret_segments))
+		return 0;
 	r = segments_reopen(ret_segments, options->backing, text, text_bytes);
 	if (r == 0 && ret_segments->backing == SHM_BACKING_MEMFD)
-		warn_of_files(ret_segments);
+		segments_warn_of_files(ret_segments);
 	return r;
 }
 

@@ -3,7 +3,8 @@
  *
  *   segments_open(), in the supervisor: descriptors, and not a byte of what they hold
  *     named (posix)   adopt each part or create it
- *     nameless        create all three (memfd)
+ *     nameless        take those that the service manager held (store.h), or create all three
+ *                     (memfd) and have it hold them
  *   segments_attach(), in the server that inherited them:
  *     flock(LOCK_EX) on our own open of META, 5 s
  *     are they still the files of these names? else AGAIN
@@ -29,6 +30,7 @@
 #include "daemon/core/pool.h"
 #include "daemon/host/headroom.h"
 #include "daemon/host/log.h"
+#include "daemon/host/store.h"
 #include "shm/segment.h"
 
 enum segments_backing { SEGMENTS_AUTO, SEGMENTS_POSIX, SEGMENTS_MEMFD }; /* as in config.h */
@@ -42,6 +44,7 @@ struct segments_options {
 	struct pool_options pool;
 	const struct log *log;
 	const struct headroom *headroom;
+	struct store *store; /* a memfd segment in it is taken over; NULL: none */
 };
 
 struct segments {
@@ -95,6 +98,16 @@ void segments_close(struct segments *segments);
 
 /* The three names in /dev/shm as a sentence, "" for memfd. */
 void segments_names(const struct segments *segments, char *text, size_t text_bytes);
+
+/* --- segments_backing.c: which one ---------------------------------------------------------- */
+
+/* Can /dev/shm hold it all? Else a log line says why not. */
+bool segments_shm_is_large_enough(const struct segments *segments);
+/* Files of a start with another backing hold memory that nobody finds: says so, unless somebody is
+ * at them. */
+void segments_warn_of_files(const struct segments *segments);
+/* Takes what the service manager held for us; false: there is nothing of use. */
+bool segments_take_stored(struct segments *segments);
 
 /* --- segments_layout.c ---------------------------------------------------------------------- */
 

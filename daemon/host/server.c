@@ -1,6 +1,7 @@
 /* daemon/host/server.c - birth, loop and end of the server; see server.h. */
 #include "daemon/host/server.h"
 
+#include "paged/bits.h"
 #include "paged/check.h"
 #include "paged/crash_point.h"
 #include "shm/access.h"
@@ -146,6 +147,26 @@ static void on_tick(uv_timer_t *timer)
 		server_tell_limits(server);
 }
 
+/* The status for the service manager, "" if it is as last told. In tenths of the segment, so that a
+ * busy daemon does not tell every second. */
+static const char *news(struct server *server)
+{
+	char status[sizeof(server->status)];
+	uint64_t managed = pool_nr_managed(server->pool);
+	uint64_t used = managed - bits_min(pool_nr_free(server->pool), managed);
+	uint32_t n = 0;
+
+	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+		n += pool_client_is_attached(server->pool, id);
+	(void)snprintf(status, sizeof(status), "serving %u client(s), %llu%% of %lluM in use", n,
+		       (unsigned long long)(managed ? used * 10 / managed * 10 : 0),
+		       (unsigned long long)(segments_bytes_wanted(server->options.segments) >> 20));
+	if (strcmp(status, server->status) == 0)
+		return "";
+	memcpy(server->status, status, sizeof(status));
+	return server->status;
+}
+
 /* Nobody else may have taken the segment over, and no stray store have met its header: a server
  * that finds that falls silent and is replaced. */
 static void on_alive(uv_timer_t *timer)
@@ -155,7 +176,7 @@ static void on_alive(uv_timer_t *timer)
 
 	server_keep_ctls(server);
 	if (meta->magic == SHM_META_MAGIC && meta->epoch == server->epoch)
-		control_tell(server->options.control, CONTROL_ALIVE, NULL);
+		control_tell(server->options.control, CONTROL_ALIVE, news(server));
 }
 
 static void on_again(uv_check_t *check)
@@ -241,7 +262,7 @@ static void log_end(const struct server_options *options)
 			  "stopped; %s remain for the next start", names);
 	else
 		log_event(options->log, LOG_LEVEL_INFO, LOG_ID_STOPPED, NULL,
-			  "stopped; the segment ends with the daemon");
+			  "stopped; the segment ends now, unless the service manager holds it");
 }
 
 static void server_free(struct server *server)
@@ -328,7 +349,8 @@ static int open_all(struct server *server)
 	return r;
 }
 
-/* The next server gets what the supervisor keeps: nobody dropped anything. */
+/* The next server gets what the supervisor or the service manager keeps: nobody dropped anything.
+ */
 static void forget_kept(struct server *server)
 {
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
@@ -351,6 +373,7 @@ static int serve(struct server *server, char *text, size_t text_bytes)
 	control_tell(control, CONTROL_READY, "serving");
 	(void)uv_timer_start(&server->alive, on_alive, 0, control->alive_ms);
 	(void)uv_run(&server->loop, UV_RUN_DEFAULT);
+	forget_kept(server);
 	return 0;
 }
 

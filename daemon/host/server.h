@@ -57,6 +57,7 @@ struct server_options {
 	const struct log *log;
 	const char *config_file; /* NULL: the system's files, if read_system */
 	bool read_system;
+	const char *instance;      /* whose file is read after those; NULL: none */
 	struct config *config;     /* replaced by SIGHUP */
 	struct segments *segments; /* open */
 	struct endpoint *endpoint;
@@ -82,6 +83,7 @@ struct server {
 	uint64_t epoch;              /* ours: nobody else's while we live */
 	uint64_t limits_bytes;       /* the size that the session's limits are made for */
 	struct session_config lines; /* what Config is answered with */
+	char status[64];             /* that the service manager was told last */
 	bool serving;
 	bool stopping;
 	bool stepping;

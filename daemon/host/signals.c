@@ -151,6 +151,8 @@ void server_reload(struct server *server)
 			config_read(config, server->options.config_file, errors);
 		else if (server->options.read_system)
 			config_read_system(config, "", errors);
+		if (server->options.read_system && server->options.instance)
+			config_read_instance(config, server->options.instance, errors);
 		if (errors->n == 0)
 			config_check_sizes(config, segments_bytes_wanted(server->options.segments),
 					   errors);
@@ -180,6 +182,7 @@ static void on_hangup(uv_signal_t *handle, int number)
 	server_reload(server);
 	CRASH_POINT(RELOAD_ENDED);
 	control_tell(server->options.control, CONTROL_READY, "serving");
+	server->status[0] = '\0';
 }
 
 static void on_stop(uv_signal_t *handle, int number)

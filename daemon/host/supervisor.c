@@ -148,6 +148,20 @@ static void on_stopping(struct supervisor *supervisor)
 	endpoint_unlink(supervisor->options->endpoint);
 }
 
+/* fd -1: no longer. */
+static void keep_ctl(struct supervisor *supervisor, client_id client, int fd)
+{
+	int *kept = &supervisor->control.ctl[client];
+
+	if (*kept >= 0)
+		store_drop_ctl(client);
+	close_fd(kept);
+	*kept = fd;
+	CRASH_POINT(SUPERVISOR_KEPT);
+	if (fd >= 0)
+		store_keep_ctl(client, fd);
+}
+
 static void on_message(struct supervisor *supervisor, const struct control_message *message, int fd)
 {
 	enum control_kind kind = (enum control_kind)message->kind;
@@ -164,9 +178,7 @@ static void on_message(struct supervisor *supervisor, const struct control_messa
 		break;
 	case CONTROL_KEEP:
 	case CONTROL_DROP:
-		close_fd(&supervisor->control.ctl[message->client]);
-		supervisor->control.ctl[message->client] = fd;
-		CRASH_POINT(SUPERVISOR_KEPT);
+		keep_ctl(supervisor, message->client, fd);
 		break;
 	case CONTROL_RELOADING:
 	case CONTROL_NR_KINDS:
@@ -384,7 +396,9 @@ static int after_death(struct supervisor *supervisor, int status)
 	if (supervisor->stopping || !plan_pause(supervisor, &ms))
 		return SERVER_FAILED;
 	if (renew) {
-		control_close_ctls(&supervisor->control);
+		for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
+			if (supervisor->control.ctl[id] >= 0)
+				keep_ctl(supervisor, id, -1);
 		if (supervisor_renew(supervisor->options, (enum server_exit)code))
 			return SERVER_FAILED;
 	}
@@ -400,6 +414,7 @@ int supervisor_run(const struct supervisor_options *options)
 	int status = GO_ON;
 
 	control_init(&supervisor.control);
+	store_take_ctls(options->store, supervisor.control.ctl);
 	if (open_signals(&supervisor)) {
 		log_print(options->log, LOG_LEVEL_ERROR, "no signalfd: %s", strerror(errno));
 		return SERVER_FAILED;

@@ -37,6 +37,7 @@ struct supervisor_options {
 	const struct log *log;
 	struct segments *segments; /* open, and only the descriptors */
 	struct endpoint *endpoint; /* open */
+	struct store *store;       /* CTLs of the daemon before, if they were stored */
 	/* In the server: serves, and returns its exit status. */
 	int (*serve)(void *arg, struct control *control);
 	void *arg;

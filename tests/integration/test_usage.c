@@ -190,6 +190,7 @@ static void wrong_usage_is_one_line_and_exit_2(void)
 		{"--runtime-dir="},
 		{"--runtime-dir=", "--check-config"},
 		{"--instance="},
+		{"--system", "--runtime-dir", "/tmp"},
 		{"--instance", "a/b"},
 		{"--instance", "a/b", "--check-config"},
 	};
