@@ -135,7 +135,9 @@ static void draw_options(struct sim *s)
 static void draw_limits(struct sim *s)
 {
 	s->server.limits = (struct session_limits){
-		.connections = sim_chance(s, 3) ? SIM_CLIENTS + sim_below(s, 30) : 0,
+		/* Some more than processes: a Hello whose answer died with the server counts, too.
+		 */
+		.connections = sim_chance(s, 3) ? SIM_CLIENTS + 10 + sim_below(s, 30) : 0,
 		.handshakes = 8 + sim_below(s, 60),
 		.handshake_ns = (10 + sim_below(s, 400)) * MS,
 		.client_max_frames = sim_chance(s, 2) ? 0 : 200 + sim_below(s, s->nr_frames / 8),
