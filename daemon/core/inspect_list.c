@@ -16,7 +16,7 @@ static bool add(const struct pool *pool, client_id client, pfn_t pfn, struct ins
 
 	if (pfn >= pool->nr_frames)
 		return true;
-	word = page_get(pool->buddy.map, pfn);
+	word = pool_word(pool, pfn);
 	if (word.state != PAGE_OWNED || word.owner != client)
 		return true;
 	if (last && (uint64_t)last->first + last->n_frames == pfn) {

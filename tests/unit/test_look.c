@@ -157,6 +157,22 @@ static void a_lie_shows_nothing_of_others(void)
 	shell_close(f.s);
 }
 
+/* Or a client's word would give mem_map memory, and be a SIGBUS where there is none. */
+static void a_word_that_has_no_memory_is_not_looked_at(void)
+{
+	struct fixture f;
+
+	setup(&f);
+	(void)alloc(&f, f.b, 0); /* the first word of all has memory */
+	arm(&f, 0, alloc(&f, f.a, 0), 0);
+	CU_ASSERT_NOT_EQUAL(purge_unpack(*purge_table(f.s->pool.pool, f.a.id)).pfn, 0);
+	f.s->pool.pool->map_ready[0] = 0;
+	look(&f, LOOK_PURGEABLE);
+	f.s->pool.pool->map_ready[0] = 1;
+	CU_ASSERT_EQUAL(f.n_seen, 0);
+	shell_close(f.s);
+}
+
 static void any_number_is_answered(void)
 {
 	struct fixture f;
@@ -193,6 +209,7 @@ CU_TestInfo test_look[] = {
 	{"what may be purged is told in slices", what_may_be_purged_is_told_in_slices},
 	{"neighbours are one run", neighbours_are_one_run},
 	{"a lie shows nothing of others", a_lie_shows_nothing_of_others},
+	{"a word that has no memory is not looked at", a_word_that_has_no_memory_is_not_looked_at},
 	{"any number is answered", any_number_is_answered},
 	{"only an administrator may look", only_an_administrator_may_look},
 	CU_TEST_INFO_NULL,
