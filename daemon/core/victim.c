@@ -20,7 +20,7 @@ void victim_init(struct pool *pool)
 		struct victims *victims = which ? &pool->victims_one : &pool->victims;
 		uint32_t n_room = which ? VICTIM_LIST_ONE_MAX : VICTIM_LIST_MAX;
 
-		*victims = (struct victims){.client = CLIENT_NONE};
+		*victims = (struct victims){.client = CLIENT_NONE, .turn.n_calls = 1};
 		for (uint32_t t = 0; t < VICTIM_TIERS; t++) {
 			victims->choice[t].n_room = n_room;
 			victims->choice[t].at = room;
@@ -37,6 +37,12 @@ void victim_init(struct pool *pool)
 				pool_meta_client(pool, id)->nr_purgeable);
 }
 
+static void wait_no_more(struct victim_turn *turn, client_id client)
+{
+	turn->n_waiting -= turn->since[client] != 0;
+	turn->since[client] = 0;
+}
+
 void victim_forget(struct pool *pool, client_id client)
 {
 	purge_show(pool, client, 0, 0);
@@ -46,6 +52,7 @@ void victim_forget(struct pool *pool, client_id client)
 	pool->victims.misses[client] = pool->victims_one.misses[client] = 0;
 	if (pool->victims_one.client == client)
 		pool->victims_one.asking = false;
+	wait_no_more(&pool->victims_one.turn, client);
 }
 
 /* The lists that are ready are those that are served now. */
@@ -242,6 +249,36 @@ static bool take_from_lists(struct pool *pool, struct victims *victims, struct r
 	return true;
 }
 
+/* false: it has tried so often since the last call of those whose turn it is that none will come.
+ */
+static bool wait_longer(struct victim_turn *turn, client_id client)
+{
+	if (turn->since[client] != turn->n_calls)
+		turn->n_tries[client] = 0;
+	turn->n_waiting += turn->since[client] == 0;
+	turn->since[client] = turn->n_calls;
+	if (++turn->n_tries[client] <= VICTIM_PATIENCE)
+		return true;
+	/* Nor do they come who waited longer. */
+	turn->n_waiting = 0;
+	memset(turn->since, 0, sizeof turn->since);
+	return false;
+}
+
+/* Is it another's turn? Whoever is not through goes on, then those who wait come. */
+static bool must_wait(struct victims *victims, client_id client)
+{
+	struct victim_turn *turn = &victims->turn;
+	bool goes_on = victims->asking && victims->client == client;
+	bool is_free = !victims->asking && (victims->client != client || turn->n_waiting == 0);
+
+	if (!goes_on && !is_free && wait_longer(turn, client))
+		return true;
+	wait_no_more(turn, client);
+	turn->n_calls++;
+	return false;
+}
+
 static struct victims *victims_for(struct pool *pool, client_id client)
 {
 	struct victims *victims = client == CLIENT_NONE ? &pool->victims : &pool->victims_one;
@@ -318,9 +355,14 @@ void pool_purge_ahead(struct pool *pool)
 
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again)
 {
-	struct victims *victims = victims_for(pool, client);
 	struct request request = {.n_frames = n_frames, .n_tries = VICTIM_TRIES};
+	struct victims *victims;
 
+	if (client != CLIENT_NONE && must_wait(&pool->victims_one, client)) {
+		*ret_again = true;
+		return 0;
+	}
+	victims = victims_for(pool, client);
 	if (!victims->asking)
 		victims->for_it = victims->lists_for_it = victims->conclusive = victims->forgiven =
 			false;

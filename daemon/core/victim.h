@@ -55,6 +55,10 @@
 /* Misses for each victim of a list that is taken. Lower: a busy cache is left out; higher: a liar
  * costs passes. */
 #define VICTIM_MISSES_MAX 8
+/* Times that a client asks while its lists are another's, who does not come back, before they are
+ * its own. Lower: who has many requests at once undoes a search that is under way. Higher: more
+ * steps for nothing after somebody who has got its frames elsewhere. */
+#define VICTIM_PATIENCE 256u
 #define VICTIM_TIERS 3u /* OVER, NORMAL, SPARED */
 #define VICTIM_DIGITS 256u
 
@@ -107,6 +111,15 @@ enum victim_phase {
 	VICTIM_READY, /* the next lists are complete */
 };
 
+/* There is one set of lists for whoever asks for the frames of one client, and a search is many
+ * calls. So others wait until it is through, and then they come before its client's next. */
+struct victim_turn {
+	uint64_t n_calls;                    /* of those whose turn it was, and 1 */
+	uint64_t since[SHM_MAX_CLIENTS + 1]; /* n_calls as the client had to wait; 0: it does not */
+	uint32_t n_tries[SHM_MAX_CLIENTS + 1]; /* at that number */
+	uint32_t n_waiting;
+};
+
 /* The lists of all clients together, or of one that somebody asked for. */
 struct victims {
 	client_id client; /* CLIENT_NONE: all */
@@ -129,6 +142,7 @@ struct victims {
 	/* Of the lists: misses, less VICTIM_MISSES_MAX for each victim taken. */
 	int32_t misses[SHM_MAX_CLIENTS + 1];
 	uint8_t left_out[SHM_MAX_CLIENTS + 1]; /* its victims were none */
+	struct victim_turn turn;
 };
 
 #define VICTIM_ROOM (6 * VICTIM_TIERS * (VICTIM_LIST_MAX + VICTIM_LIST_ONE_MAX))
