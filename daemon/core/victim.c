@@ -98,7 +98,7 @@ static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier
 
 	if (victims->gone.client[client] || !purge_has_table(pool, client) ||
 	    victim->slot >= pool->client[client].purge_slots)
-		return false;
+		return miss(victims, client);
 	at = &purge_table(pool, client)[victim->slot];
 	word = shm_load(at);
 	entry = purge_unpack(word);
@@ -110,8 +110,12 @@ static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier
 		pool_note_bad_free(pool, client);
 		return miss(victims, client);
 	}
-	if (!purge_take(pool, client, tier, at, word, &reference, batch, ret_frames))
+	if (!purge_take(pool, client, tier, at, word, &reference, batch, ret_frames)) {
+		/* Who came to its min since the pass has nothing more to give, and hides others. */
+		if (!quota_yields(pool, client, POOL_TIER_SPARED, UINT64_C(1) << reference.order))
+			(void)miss(victims, client);
 		return false;
+	}
 	victims->misses[client] -= VICTIM_MISSES_MAX;
 	return true;
 }
@@ -175,9 +179,10 @@ static void drop_lists(struct victims *victims)
 	memset(victims->misses, 0, sizeof victims->misses);
 }
 
-/* Was the list, which is through, filled in vain while it had no room for others? Who did it is
- * left out from now on, so that this is true at most once for each client and tick. What was taken
- * from the list of the tier before is in this one, too: it is no miss that a client is blamed for.
+/* Was the list, which is through, filled in vain while it had no room for others? Who did it, if it
+ * has not died, is left out from now on, so that this is true at most once for each client and
+ * tick. What was taken from the list of the tier before is in this one, too: it is no miss that a
+ * client is blamed for.
  */
 static bool was_in_vain(const struct pool *pool, struct victims *victims, uint32_t tier)
 {
@@ -187,8 +192,10 @@ static bool was_in_vain(const struct pool *pool, struct victims *victims, uint32
 	if (victims->forgiven || !list->cut || list->n / (1 + VICTIM_MISSES_MAX) <= list->taken)
 		return false;
 	for (client_id id = 1; id <= pool->last_table; id++)
-		if (victims->misses[id] > 0)
-			victims->left_out[id] = any = true;
+		if (victims->misses[id] > 0) {
+			any = true;
+			victims->left_out[id] = !victims->gone.client[id]; /* nor who has its id */
+		}
 	if (any) {
 		victims->any_left_out = true;
 		drop_lists(victims);

@@ -5,7 +5,7 @@
 #include "tests/unit/ladder_fixture.h"
 
 #define MANY_FRAMES (1u << 18)
-#define HELD 1000u
+#define HELD 10000u
 
 /* A client at its max, all of it purgeable, in a table that takes several slices to look at. */
 static struct shell_client attach_full(struct shell *s, const char *name)
@@ -43,8 +43,60 @@ static void two_at_their_max_do_not_undo_each_others_search(void)
 	shell_close(s);
 }
 
+/* A pass is through whose list the one who was there first fills, and has no room for the other. */
+static void fill_list(struct shell *s, struct shell_client *ret_old, struct shell_client *ret_young)
+{
+	struct pool *pool = s->pool.pool;
+	bool again = true;
+
+	*ret_old = attach_full(s, "old");
+	pool_meta(pool)->generation += 1000;
+	*ret_young = attach_full(s, "young");
+	CU_ASSERT_EQUAL(pool_purge(pool, 64, CLIENT_NONE, &again), 0);
+	CU_ASSERT_TRUE_FATAL(again);
+	while (pool_purge_is_looking(pool))
+		pool_purge_ahead(pool);
+}
+
+static void purge_64_of(struct shell *s, struct shell_client client)
+{
+	uint64_t got = 0;
+	bool again = true;
+
+	for (uint32_t i = 0; again && got < 64 && i < 100; i++)
+		got += pool_purge(s->pool.pool, 64 - got, CLIENT_NONE, &again);
+	CU_ASSERT_EQUAL(got, 64);
+	CU_ASSERT_EQUAL(pool_client(s->pool.pool, client.id)->nr_purged, 64);
+}
+
+static void who_falls_to_its_min_hides_nobody(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool_limits limits = {.min = HELD};
+	struct shell_client old, young;
+
+	fill_list(s, &old, &young);
+	pool_client_set_limits(s->pool.pool, old.id, &limits);
+	purge_64_of(s, young);
+	CU_ASSERT_EQUAL(pool_client(s->pool.pool, old.id)->nr_purged, 0);
+	shell_close(s);
+}
+
+static void who_dies_hides_nobody(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct shell_client old, young;
+
+	fill_list(s, &old, &young);
+	shell_kill(s, old);
+	purge_64_of(s, young);
+	shell_close(s);
+}
+
 CU_TestInfo test_attack_quota[] = {
 	{"two at their max do not undo each other's search",
 	 two_at_their_max_do_not_undo_each_others_search},
+	{"who falls to its min hides nobody", who_falls_to_its_min_hides_nobody},
+	{"who dies hides nobody", who_dies_hides_nobody},
 	CU_TEST_INFO_NULL,
 };
