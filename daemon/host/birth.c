@@ -147,7 +147,7 @@ static int adopt_clients(struct server *server, uint32_t *ret_n, char *text, siz
 		if (event.status == 0)
 			event.ctl = take_kept_ctl(server, id);
 		if (event.status == 0)
-			unit_of(pool_client_record(server->pool, id)->pid, event.peer.unit);
+			(void)unit_of(pool_client_record(server->pool, id)->pid, event.peer.unit);
 		n += event.status == 0;
 		server_event(server, &event);
 	}

@@ -133,8 +133,9 @@ int peer_open(int fd, struct session_peer *ret_peer, int *ret_pidfd)
 	r = peer_pidfd(fd, peer.pid, &pidfd);
 	if (r < 0)
 		return r;
-	unit_of(peer.pid, peer.unit);
-	r = peer_check(fd, &peer, pidfd);
+	r = unit_of(peer.pid, peer.unit);
+	if (r == 0)
+		r = peer_check(fd, &peer, pidfd);
 	if (r < 0) {
 		close(pidfd);
 		return r;

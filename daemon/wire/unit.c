@@ -62,22 +62,30 @@ void unit_parse(const char *text, char ret_unit[SESSION_UNIT_BYTES])
 	}
 }
 
-void unit_of(uint32_t pid, char ret_unit[SESSION_UNIT_BYTES])
+static int read_cgroups(uint32_t pid, char *text, size_t bytes)
 {
-	char path[32], text[CGROUP_BYTES];
-	ssize_t n = 0;
+	char path[32];
+	ssize_t n;
 	int fd;
 
 	(void)snprintf(path, sizeof(path), "/proc/%u/cgroup", pid);
 	do
 		fd = open(path, O_RDONLY | O_CLOEXEC);
 	while (fd < 0 && errno == EINTR);
-	if (fd >= 0) {
-		do
-			n = read(fd, text, sizeof(text) - 1);
-		while (n < 0 && errno == EINTR);
-		(void)close(fd);
-	}
-	text[n > 0 ? n : 0] = '\0';
+	if (fd < 0)
+		return -errno;
+	do
+		n = read(fd, text, bytes) < 0 ? -errno : 0;
+	while (n == -EINTR);
+	(void)close(fd);
+	return (int)n;
+}
+
+int unit_of(uint32_t pid, char ret_unit[SESSION_UNIT_BYTES])
+{
+	char text[CGROUP_BYTES] = "";
+	int r = read_cgroups(pid, text, sizeof(text) - 1);
+
 	unit_parse(text, ret_unit);
+	return r == -ENOENT || r == -ESRCH || r == -EACCES || r == -EPERM ? 0 : r;
 }

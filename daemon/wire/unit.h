@@ -11,7 +11,8 @@
 /* From the text of the file. ret_unit is "" if there is none, or its name does not fit. Pure. */
 void unit_parse(const char *text, char ret_unit[SESSION_UNIT_BYTES]);
 
-/* The same for a process; "" also if /proc does not show it. */
-void unit_of(uint32_t pid, char ret_unit[SESSION_UNIT_BYTES]);
+/* The same for a process; "" also if /proc does not show it. -errno: it would have, but for a lack
+ * of ours; who is let in by its unit must not be taken for one that has none. */
+int unit_of(uint32_t pid, char ret_unit[SESSION_UNIT_BYTES]);
 
 #endif

@@ -1,10 +1,13 @@
 /* tests/unit/test_attack_wire.c - descriptors that a client sends where none belongs: none of them
  * stays open in the daemon. Every test ends with the fixture's count of descriptors. */
+#include "daemon/wire/unit.h"
 #include "proto/codec.h"
 #include "tests/unit/wire_fixture.h"
 
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* Sends n_bytes of a Hello with n descriptors. */
@@ -67,9 +70,30 @@ static void a_descriptor_with_an_empty_packet_does_not_stay_open(void)
 	wire_fixture_teardown(&fixture);
 }
 
+/* Or `access = observe` of a unit would not hold for it while descriptors are short. */
+static void a_unit_that_cannot_be_read_is_not_taken_for_none(void)
+{
+	char unit[SESSION_UNIT_BYTES] = "x";
+	struct rlimit before, none;
+	int r;
+
+	CU_ASSERT_EQUAL(unit_of((uint32_t)getpid(), unit), 0);
+	CU_ASSERT_EQUAL_FATAL(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &none), 0);
+	r = unit_of((uint32_t)getpid(), unit);
+	CU_ASSERT_EQUAL_FATAL(setrlimit(RLIMIT_NOFILE, &before), 0);
+	CU_ASSERT_EQUAL(r, -EMFILE);
+	CU_ASSERT_EQUAL(unit_of(0, unit), 0); /* a peer that /proc does not show */
+	CU_ASSERT_STRING_EQUAL(unit, "");
+}
+
 CU_TestInfo test_attack_wire[] = {
 	{"a second descriptor does not stay open", a_second_descriptor_does_not_stay_open},
 	{"a descriptor with an empty packet does not stay open",
 	 a_descriptor_with_an_empty_packet_does_not_stay_open},
+	{"a unit that cannot be read is not taken for none",
+	 a_unit_that_cannot_be_read_is_not_taken_for_none},
 	CU_TEST_INFO_NULL,
 };
