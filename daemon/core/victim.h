@@ -46,7 +46,10 @@
 #define VICTIM_LIST_ONE_MAX 8192u /* the same for the lists of one client */
 #define VICTIM_LIST_MIN 64u       /* lower: a pass over the clients for too few frames */
 #define VICTIM_LIST_PART 64u      /* lower: coarser than LRU; higher: more entries to look at */
-#define VICTIM_SLICE 65536u       /* entries; higher: a slice holds the loop longer than 0.1 ms */
+/* Slots to look at for each victim, at most. Lower: of tables that are nearly empty the order is
+ * coarser than LRU; higher: who makes large tables and keeps nothing in them slows all others. */
+#define VICTIM_SLOTS_MAX 1024u
+#define VICTIM_SLICE 65536u /* entries; higher: a slice holds the loop longer than 0.1 ms */
 /* Work of a step between two requests. Lower: a step costs more than what it does; higher: who
  * comes meanwhile waits longer than 10 us. */
 #define VICTIM_AHEAD 8192

@@ -255,7 +255,8 @@ void victim_pass_begin(struct pool *pool, struct victims *victims, uint64_t n_fr
 	uint64_t n = bits_min(n_slots, known ? known : n_slots) / VICTIM_LIST_PART;
 
 	cost_update(pool);
-	n = bits_min(bits_max(bits_max(n, n_frames), VICTIM_LIST_MIN), victims->choice[0].n_room);
+	n = bits_max(bits_max(n, n_frames), n_slots / VICTIM_SLOTS_MAX);
+	n = bits_min(bits_max(n, VICTIM_LIST_MIN), victims->choice[0].n_room);
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
 		victim_choice_begin(&victims->choice[t],
 				    n + victims->list[t].n - victims->list[t].next);

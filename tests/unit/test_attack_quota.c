@@ -2,23 +2,31 @@
  * for what they have.
  *
  * Each test is an attack that worked. */
+#include "daemon/core/victim.h"
 #include "tests/unit/ladder_fixture.h"
 
 #define MANY_FRAMES (1u << 18)
 #define HELD 10000u
+#define N_EMPTY 20u
+
+static void make_table(struct shell *s, struct shell_client c)
+{
+	struct message table = {.kind = MESSAGE_PURGE_TABLE,
+				.purge_table = {.nr_slots = MANY_FRAMES}};
+
+	for (uint32_t got = 0; got < MANY_FRAMES; got = s->pool.pool->client[c.id].purge_slots)
+		CU_ASSERT_EQUAL_FATAL(shell_ask(s, c.conn, &table)->status, 0);
+}
 
 /* A client at its max, all of it purgeable, in a table that takes several slices to look at. */
 static struct shell_client attach_full(struct shell *s, const char *name)
 {
 	struct shell_client c = shell_attach(s, name, HELD);
-	struct message table = {.kind = MESSAGE_PURGE_TABLE,
-				.purge_table = {.nr_slots = MANY_FRAMES}};
 
 	while (pool_client(s->pool.pool, c.id)->nr_owned < HELD)
 		CU_ASSERT_EQUAL_FATAL(shell_alloc(s, c, 0, REQUEST_NOWAIT)->status, 0);
 	make_purgeable(s, c, HELD);
-	for (uint32_t got = 0; got < MANY_FRAMES; got = s->pool.pool->client[c.id].purge_slots)
-		CU_ASSERT_EQUAL_FATAL(shell_ask(s, c.conn, &table)->status, 0);
+	make_table(s, c);
 	return c;
 }
 
@@ -93,10 +101,36 @@ static void who_dies_hides_nobody(void)
 	shell_close(s);
 }
 
+/* A table costs eight bytes a slot, and no frame. */
+static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool *pool = s->pool.pool;
+	struct shell_client honest = attach_full(s, "honest");
+	uint64_t got = 0, scanned;
+	bool again;
+
+	for (uint32_t i = 0; i < N_EMPTY; i++)
+		make_table(s, shell_attach(s, "empty", 1));
+	/* what there is has been counted */
+	while (pool->count_cursor.client <= pool->last_table)
+		victim_tick(pool);
+	scanned = fixture_pool_counter(&s->pool, COUNTER_pgscan);
+	for (uint32_t i = 0; got < 2000 && i < 100000; i++)
+		got += pool_purge(pool, 32, CLIENT_NONE, &again);
+	scanned = fixture_pool_counter(&s->pool, COUNTER_pgscan) - scanned;
+	CU_ASSERT(got >= 2000);
+	CU_ASSERT(scanned < UINT64_C(3) * (1 + N_EMPTY) * MANY_FRAMES);
+	CU_ASSERT_EQUAL(pool_client(pool, honest.id)->nr_purged, got);
+	shell_close(s);
+}
+
 CU_TestInfo test_attack_quota[] = {
 	{"two at their max do not undo each other's search",
 	 two_at_their_max_do_not_undo_each_others_search},
 	{"who falls to its min hides nobody", who_falls_to_its_min_hides_nobody},
 	{"who dies hides nobody", who_dies_hides_nobody},
+	{"large tables with nothing in them slow nobody down much",
+	 large_tables_with_nothing_in_them_slow_nobody_down_much},
 	CU_TEST_INFO_NULL,
 };
