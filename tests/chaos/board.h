@@ -1,7 +1,8 @@
 /* tests/chaos/board.h - what all processes of a chaos run share: one anonymous mapping.
  *
  *   main (referee)          kills, respawns, tells the phase, and at rest compares claims with META
- *   keepers 0..7            honest clients: hands (threads), a store (cache), a probe (thread)
+ *   keepers 0..7            honest clients: hands (threads), a store (cache), a purge table, a
+ *                           probe (thread)
  *   keeper 8                the stopper: the same, but it is stopped at any instruction
  *   scribblers, hog         claim nothing
  *
@@ -23,8 +24,11 @@
 #define CHAOS_HANDS 3u
 #define CHAOS_PROBE CHAOS_HANDS /* thread number of the probe */
 #define CHAOS_THREADS (CHAOS_HANDS + 1u)
-#define CHAOS_BLOCKS 96u  /* that a hand holds at most */
-#define CHAOS_STORE 3072u /* frames that a cache holds at most */
+#define CHAOS_BLOCKS 96u      /* that a hand holds at most */
+#define CHAOS_STORE 1536u     /* frames that a cache holds at most */
+#define CHAOS_PURGEABLE 1024u /* slots that a keeper uses at most */
+#define CHAOS_PURGEABLE_ORDER_MAX 3u
+#define CHAOS_HELD 64u /* pins that a hand keeps at most */
 #define CHAOS_LETTERS 16u
 #define CHAOS_SAMPLES 16384u
 #define CHAOS_COMPLAINTS 40u /* printed; more are only counted */
@@ -65,6 +69,11 @@ struct letter {
 	X(TRANSFER, "transfer")                                                                    \
 	X(IMPORT, "import")                                                                        \
 	X(PUT, "put")                                                                              \
+	X(PURGEABLE_NEW, "purgeable_new")                                                          \
+	X(PIN, "pin")                                                                              \
+	X(REARM, "purgeable_rearm")                                                                \
+	X(TAKE, "purgeable_take")                                                                  \
+	X(DROP, "purgeable_drop")                                                                  \
 	X(REGISTER, "cache_register")                                                              \
 	X(CLOSE, "close")
 enum doing {
@@ -81,6 +90,16 @@ struct keeper_thread {
 	struct claim claim[CHAOS_BLOCKS];
 };
 
+/* What went through a keeper's purge slots, in frames. What entered and neither left nor is there
+ * was purged, but for slots that were dropped: of these it cannot be told. */
+struct keeper_purge {
+	uint32_t restarts; /* of the daemon before this keeper was there */
+	uint64_t entered;
+	uint64_t left;
+	uint64_t unsure;  /* dropped */
+	uint64_t present; /* at rest, all pinned */
+};
+
 enum keeper_state { KEEPER_STARTING, KEEPER_RUNNING, KEEPER_ENDING };
 struct keeper {
 	uint32_t incarnation; /* main's */
@@ -90,6 +109,8 @@ struct keeper {
 	struct keeper_thread thread[CHAOS_THREADS];
 	uint32_t store_n;
 	struct claim store[CHAOS_STORE];
+	struct keeper_purge purge;
+	struct claim purgeable[CHAOS_PURGEABLE]; /* at rest: what is pinned */
 	struct letter inbox[CHAOS_LETTERS];
 };
 
@@ -105,6 +126,14 @@ enum restart { RESTART_SERVER, RESTART_SUPERVISOR, RESTART_KINDS };
 	X(transfers, "transfers")                                                                  \
 	X(stale, "handles that were stale")                                                        \
 	X(scanned, "frames given back by shrinkers")                                               \
+	X(purgeable, "purge slots filled")                                                         \
+	X(pinned, "pins that succeeded")                                                           \
+	X(missed, "pins that found the frame purged")                                              \
+	X(rebuilt, "purged slots that were built again")                                           \
+	X(late, "rebuilds that came after another thread's")                                       \
+	X(purging, "slots whose purge a dead server had left half done")                           \
+	X(taken, "purge slots taken back")                                                         \
+	X(dropped, "purge slots dropped")                                                          \
 	X(pressure, "EAGAIN and ENOMEM under pressure")                                            \
 	X(reopens, "opens repeated while no daemon listened")                                      \
 	X(away, "times AWAY")                                                                      \

@@ -277,9 +277,11 @@ static void operate(struct hand *hand)
 {
 	uint32_t dice = chaos_below(&hand->random, 100);
 
-	if (dice < 25)
+	if (dice < 12)
+		purgeable_operate(hand);
+	else if (dice < 32)
 		do_other(hand);
-	else if (hand->n < CHAOS_BLOCKS && (hand->n == 0 || (dice < 75) == (hand->n < hand->tide)))
+	else if (hand->n < CHAOS_BLOCKS && (hand->n == 0 || (dice < 77) == (hand->n < hand->tide)))
 		do_more(hand);
 	else
 		do_less(hand);
@@ -304,12 +306,16 @@ void hand_rest(struct hand *hand)
 		/* relaxed; it was raised before the phase that was just read */
 		uint32_t round = __atomic_load_n(&hand->board->round, __ATOMIC_RELAXED);
 
-		if (hand->self->rested != round && hand->number < CHAOS_HANDS)
+		if (hand->self->rested != round && hand->number < CHAOS_HANDS) {
 			flush(hand);
+			purgeable_rest(hand, round);
+		}
 		/* release; pairs with the acquire in main: claims are there */
 		__atomic_store_n(&hand->self->rested, round, __ATOMIC_RELEASE);
 		board_wait(hand->board, CHAOS_REST, 20);
 	}
+	if (hand->number < CHAOS_HANDS)
+		purgeable_go_on(hand);
 }
 
 void *hand_run(void *arg)
@@ -332,6 +338,7 @@ void *hand_run(void *arg)
 		told = hand->self->operations;
 		board_wait(hand->board, CHAOS_RUN, chaos_below(&hand->random, BREATH_MS) + 1);
 	}
+	purgeable_unpin(hand);
 	while (hand->n > 0)
 		give(hand, hand->n - 1);
 	hand_doing(hand, DOING_NOTHING);

@@ -2,6 +2,7 @@
  *
  *   hand.c    what one thread does with frames of its own
  *   store.c   the keeper's cache, which all its threads fill and its shrinker empties
+ *   purgeable.c  the keeper's purge table, which all its threads use
  *   trade.c   share, transfer, import and put between a keeper and its partner (its number ^ 1)
  *   probe.c   the thread that asks the daemon all the time, and measures restarts by that
  *
@@ -24,11 +25,27 @@ struct store {
 	uint64_t random;
 };
 
+struct purgeable {
+	pthread_mutex_t lock; /* of round, arrived and pinned */
+	uint32_t round;       /* of the last rest */
+	uint32_t arrived;     /* hands that have come to it */
+	bool pinned;          /* all that is there, for the rest */
+	pageclient_slot slot[CHAOS_PURGEABLE];
+};
+
+/* A pin that a hand keeps for a while. */
+struct held {
+	uint32_t i; /* of the keeper's slots */
+	pageclient_slot slot;
+	void *memory;
+};
+
 struct hand {
 	struct board *board;
 	struct keeper *keeper;
 	struct keeper_thread *self;
 	struct store *store;
+	struct purgeable *purgeable;
 	pageclient *client;
 	size_t page_size;
 	uint32_t keeper_number;
@@ -40,6 +57,8 @@ struct hand {
 	uint32_t n;     /* claims that it has */
 	uint32_t large; /* of them of order 10 and above */
 	uint32_t tide;  /* claims that it wants to have at the moment */
+	uint32_t n_held;
+	struct held held[CHAOS_HELD];
 };
 
 /* The bodies of the threads; arg is a struct hand. They return at CHAOS_STOP, with empty hands. */
@@ -70,6 +89,19 @@ void store_empty(struct hand *hand);
 /* Callbacks of the cache; arg is a struct store. */
 uint64_t store_count(void *arg);
 int store_scan(void *arg, struct pageclient_scan *scan);
+
+/* --- purgeable.c --- */
+/* Fills slots, pins one and verifies it or builds it again, takes one back, or drops one. */
+void purgeable_operate(struct hand *hand);
+/* The hand has come to rest. With the last one of the keeper all that is in slots is pinned and
+ * claimed. */
+void purgeable_rest(struct hand *hand, uint32_t round);
+/* Ends the pins that the hand keeps. */
+void purgeable_unpin(struct hand *hand);
+/* The rest is over. */
+void purgeable_go_on(struct hand *hand);
+/* Drops all; no other thread uses them. */
+void purgeable_empty(struct hand *hand);
 
 /* --- trade.c --- */
 void trade_share(struct hand *hand);

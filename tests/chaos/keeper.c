@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define COST_NS UINT64_C(2000) /* so a few times as much for the last as for the first */
+
 struct work {
 	struct board *board;
 	struct keeper *keeper;
@@ -14,6 +16,7 @@ struct work {
 	pageclient *client;
 	pageclient_cache *cache;
 	struct store store;
+	struct purgeable purgeable;
 	struct hand hand[CHAOS_THREADS];
 };
 
@@ -95,6 +98,18 @@ static void open_store(struct work *work)
 	hand_doing(&work->hand[0], DOING_NOTHING);
 }
 
+/* Of every other one the daemon is told what rebuilding costs; of the others it sees it. */
+static void open_purgeable(struct work *work)
+{
+	int r = 0;
+
+	(void)pthread_mutex_init(&work->purgeable.lock, NULL);
+	if (work->number % 2)
+		r = pageclient_purgeable_cost(work->client, work->number * COST_NS);
+	if (r < 0)
+		hand_failed(&work->hand[0], DOING_PURGEABLE_NEW, r);
+}
+
 static void make_hands(struct work *work)
 {
 	uint32_t incarnation = work->keeper->incarnation;
@@ -105,6 +120,7 @@ static void make_hands(struct work *work)
 			.keeper = work->keeper,
 			.self = &work->keeper->thread[i],
 			.store = &work->store,
+			.purgeable = &work->purgeable,
 			.client = work->client,
 			.page_size = pageclient_page_size(work->client),
 			.keeper_number = work->number,
@@ -144,7 +160,11 @@ static void work_and_wait(struct work *work)
 int keeper_run(struct board *board, uint32_t number)
 {
 	struct work work = {.board = board, .keeper = &board->keeper[number], .number = number};
-	int r = open_client(&work);
+	int r;
+
+	/* acquire; pairs with the release in main */
+	work.keeper->purge.restarts = __atomic_load_n(&board->restarts, __ATOMIC_ACQUIRE);
+	r = open_client(&work);
 
 	if (r < 0)
 		return r == -ECANCELED ? 0 : 1;
@@ -153,12 +173,14 @@ int keeper_run(struct board *board, uint32_t number)
 	if (r < 0)
 		hand_failed(&work.hand[0], DOING_OPEN, r);
 	open_store(&work);
+	open_purgeable(&work);
 	tell_main(&work);
 	work_and_wait(&work);
 	r = pageclient_cache_unregister(work.cache);
 	if (r < 0)
 		hand_failed(&work.hand[0], DOING_REGISTER, r);
 	store_empty(&work.hand[0]);
+	purgeable_empty(&work.hand[0]);
 	hand_doing(&work.hand[0], DOING_CLOSE);
 	pageclient_close(work.client);
 	return 0;

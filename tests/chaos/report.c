@@ -117,6 +117,12 @@ bool report_end(struct run *run)
 	(void)printf("for comparison, main waited for a processor up to %.1f ms, and a server from "
 		     "its start to its first answer up to %.1f ms\n",
 		     (double)tally->late_ns / 1e6, (double)tally->server_late_ns / 1e6);
+	(void)printf("%llu frames purged by the daemon; %llu pins succeeded, %llu found theirs "
+		     "purged, %llu were built again\n",
+		     (unsigned long long)tally->purged,
+		     (unsigned long long)board_read(&run->board->count.pinned),
+		     (unsigned long long)board_read(&run->board->count.missed),
+		     (unsigned long long)board_read(&run->board->count.rebuilt));
 	(void)printf("%u supervisor kills, %u stops, %u looks at rest, %u servers that died by "
 		     "themselves, %llu errors of honest clients, %u failures%s\n",
 		     tally->supervisor_kills, tally->stops, tally->rests, tally->own_deaths,

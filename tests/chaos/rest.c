@@ -133,6 +133,22 @@ static void await_free(struct run *run)
 		report_failure(run, "%u clients are left in META", walker_clients(&run->walker));
 }
 
+/* A run in which the segment was never short has shown nothing about purges. */
+static void check_purges(struct run *run)
+{
+	const struct counts *count = &run->board->count;
+
+	run->tally.purged = walker_purged(&run->walker);
+	if (run->tally.rests > 0 && (run->tally.purged == 0 || board_read(&count->pinned) == 0 ||
+				     board_read(&count->rebuilt) == 0))
+		report_failure(run,
+			       "%llu frames were purged, %llu pins succeeded, %llu slots were "
+			       "built again: none of them may be 0",
+			       (unsigned long long)run->tally.purged,
+			       (unsigned long long)board_read(&count->pinned),
+			       (unsigned long long)board_read(&count->rebuilt));
+}
+
 static void stop_daemon(struct run *run)
 {
 	uint64_t until = deadline(CHAOS_PATIENCE_MS);
@@ -176,5 +192,6 @@ void rest_end(struct run *run)
 	command(run, "check");
 	check_segments(run);
 	stop_daemon(run);
+	check_purges(run);
 	run->tally.own_deaths = daemon_own_deaths(&run->daemon);
 }

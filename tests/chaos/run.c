@@ -13,6 +13,7 @@
 #define MS UINT64_C(1000000)
 #define PROGRESS_MS 10000u
 #define COMMIT_MS 20u
+#define PURGE_MS 100u
 #define LOOK_MS 5u /* between two looks whether the daemon is back */
 
 /* Each event has its own random numbers: one that is late does not change the others. */
@@ -104,16 +105,24 @@ static void note_restart(struct run *run, enum restart kind)
 	(void)__atomic_add_fetch(&board->restarts, 1, __ATOMIC_RELEASE);
 }
 
-/* Every other time in the middle of a commit, or just behind it, before the answer goes: moments
- * that are too short to be met by chance. */
-static void kill_server(struct run *run, bool in_commit)
+/* Moments that are too short to be met by chance. */
+enum moment {
+	MOMENT_ANY,
+	MOMENT_COMMIT, /* in the middle of it, or just behind it, before the answer goes */
+	MOMENT_PURGE,  /* in a run of them */
+	MOMENT_COUNT,
+};
+
+static void kill_server(struct run *run, enum moment moment)
 {
 	pid_t server = daemon_server(&run->daemon);
 
 	if (server == 0)
 		return;
-	if (in_commit)
+	if (moment == MOMENT_COMMIT)
 		walker_await_commit(&run->walker, COMMIT_MS);
+	else if (moment == MOMENT_PURGE)
+		walker_await_purge(&run->walker, PURGE_MS);
 	note_restart(run, RESTART_SERVER);
 	(void)kill(server, SIGKILL);
 	run->tally.server_kills++;
@@ -162,7 +171,7 @@ static void on_kill_server(struct run *run, struct schedule *schedule)
 		schedule->at_ns[EVENT_KILL_SERVER] = now + 5 * MS;
 		return;
 	}
-	kill_server(run, chaos_below(random, 2));
+	kill_server(run, (enum moment)chaos_below(random, MOMENT_COUNT));
 	if (chaos_below(random, 8) == 0)
 		plan(schedule, EVENT_KILL_AGAIN, now, 0, 20);
 	plan(schedule, EVENT_KILL_SERVER, now, 1000, 2800);
@@ -220,7 +229,7 @@ static void on_event(struct run *run, struct schedule *schedule, enum event even
 		on_kill_server(run, schedule);
 		break;
 	case EVENT_KILL_AGAIN:
-		kill_server(run, false);
+		kill_server(run, MOMENT_ANY);
 		schedule->at_ns[event] = UINT64_MAX;
 		break;
 	case EVENT_KILL_SUPERVISOR:

@@ -33,6 +33,7 @@ struct tally {
 	uint64_t lost;
 	uint64_t doubled;
 	uint64_t claimed;        /* at the last rest */
+	uint64_t purged;         /* as META counts */
 	uint64_t late_ns;        /* the longest that main itself waited for a processor */
 	uint64_t server_late_ns; /* and that a server did from its start to its first answer */
 };

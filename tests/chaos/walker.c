@@ -1,6 +1,7 @@
 /* tests/chaos/walker.c - see walker.h. */
 #include "tests/chaos/walker.h"
 
+#include "paged/bits.h"
 #include "tests/chaos/tag.h"
 
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CLAIMS_MAX (CHAOS_KEEPERS * (CHAOS_THREADS * CHAOS_BLOCKS + CHAOS_STORE))
+#define CLAIMS_MAX (CHAOS_KEEPERS * (CHAOS_THREADS * CHAOS_BLOCKS + CHAOS_STORE + CHAOS_PURGEABLE))
 
 /* --- mapping -------------------------------------------------------------------------------- */
 
@@ -72,6 +73,21 @@ static bool map_state(struct walker *walker, const char *instance)
 		return false;
 	walker->state = map;
 	return true;
+}
+
+void walker_await_purge(const struct walker *walker, uint32_t ms)
+{
+	uint64_t until = chaos_now_ns() + ms * UINT64_C(1000000);
+	uint64_t before = walker_purged(walker);
+
+	while (walker_purged(walker) == before && chaos_now_ns() < until)
+		for (uint32_t i = 0; i < 100 && walker_purged(walker) == before; i++)
+			continue;
+}
+
+uint64_t walker_purged(const struct walker *walker)
+{
+	return shm_view_counter(&walker->view, COUNTER_pgpurge);
 }
 
 void walker_await_commit(const struct walker *walker, uint32_t ms)
@@ -199,6 +215,29 @@ static void look_at_refused(struct look *look)
 		      (unsigned long long)shown->nr_hostile);
 }
 
+/* Of what entered a purge slot and is not there the daemon purged what did not leave. Dropped slots
+ * may have been purged or not; each restart may have cost the count of one purge. */
+static void look_at_purged(const struct look *look)
+{
+	const struct keeper_purge *purge = &look->board->keeper[look->number].purge;
+	uint64_t gone = purge->entered - purge->left - purge->present;
+	uint64_t uncounted = (uint64_t)(look->board->restarts - purge->restarts)
+			     << CHAOS_PURGEABLE_ORDER_MAX;
+	uint64_t shown;
+
+	if (look->client < 1 || look->client > SHM_MAX_CLIENTS)
+		return;
+	shown = shm_load(&shm_view_client(&look->walker->view, look->client)->nr_purged);
+	if (shown > gone || shown + uncounted + purge->unsure < gone)
+		board_complain(look->board,
+			       "client %u (id %u) lost %llu to %llu frames to purges, %llu of them "
+			       "perhaps uncounted, and META counts %llu",
+			       look->number, look->client,
+			       (unsigned long long)(gone - bits_min(gone, purge->unsure)),
+			       (unsigned long long)gone, (unsigned long long)uncounted,
+			       (unsigned long long)shown);
+}
+
 static void look_at_keeper(struct look *look)
 {
 	const struct keeper *keeper = &look->board->keeper[look->number];
@@ -209,6 +248,9 @@ static void look_at_keeper(struct look *look)
 				look_at(look, &keeper->thread[t].claim[i]);
 	for (uint32_t i = 0; i < keeper->store_n; i++)
 		look_at(look, &keeper->store[i]);
+	for (uint32_t i = 0; i < CHAOS_PURGEABLE; i++)
+		if (keeper->purgeable[i].kind != CLAIM_NONE)
+			look_at(look, &keeper->purgeable[i]);
 }
 
 /* --- the other way round -------------------------------------------------------------------- */
@@ -238,6 +280,7 @@ struct walk walker_walk(struct walker *walker, struct board *board)
 	for (look.number = 0; look.number < CHAOS_KEEPERS; look.number++) {
 		look.client = board->keeper[look.number].client_id;
 		look_at_refused(&look);
+		look_at_purged(&look);
 		look_at_keeper(&look);
 	}
 	for (look.number = 0; look.number < CHAOS_KEEPERS; look.number++) {

@@ -7,6 +7,8 @@
  *   - a claimed block is OWNED by its keeper, head and order, or SHARED with its generation;
  *   - a block OWNED by a keeper is claimed by it (else it is lost as long as the keeper lives);
  *   - each claimed frame holds its tag;
+ *   - what was purged of a keeper, as its own slots show, is what META counts (a server that is
+ *     killed in a purge leaves one uncounted);
  *   - the daemon has refused no free of a keeper, and found no lie in its magazines. */
 #ifndef TESTS_CHAOS_WALKER_H
 #define TESTS_CHAOS_WALKER_H
@@ -40,6 +42,11 @@ struct walk walker_walk(struct walker *walker, struct board *board);
 
 /* Looks at the journal for up to ms, and returns at once when something is being committed. */
 void walker_await_commit(const struct walker *walker, uint32_t ms);
+
+/* The same for a run of purges: returns behind one, as others may follow. */
+void walker_await_purge(const struct walker *walker, uint32_t ms);
+/* Frames that were purged so far. */
+uint64_t walker_purged(const struct walker *walker);
 
 /* Frames that are not FREE, by the walk over all heads; for when nobody is there any more. */
 uint64_t walker_not_free(const struct walker *walker);
