@@ -28,7 +28,8 @@
 #define CHAOS_STORE 1536u     /* frames that a cache holds at most */
 #define CHAOS_PURGEABLE 1024u /* slots that a keeper uses at most */
 #define CHAOS_PURGEABLE_ORDER_MAX 3u
-#define CHAOS_HELD 64u /* pins that a hand keeps at most */
+#define CHAOS_HELD 64u  /* pins that a hand keeps at most */
+#define CHAOS_LOANS 16u /* shared frames that a hand has in purge slots */
 #define CHAOS_LETTERS 16u
 #define CHAOS_SAMPLES 16384u
 #define CHAOS_COMPLAINTS 40u /* printed; more are only counted */
@@ -88,6 +89,7 @@ struct keeper_thread {
 	uint32_t doing;  /* enum doing: the call that it is in */
 	uint64_t operations;
 	struct claim claim[CHAOS_BLOCKS];
+	struct claim loan[CHAOS_LOANS]; /* at rest: what is pinned */
 };
 
 /* What went through a keeper's purge slots, in frames. What entered and neither left nor is there
@@ -97,7 +99,7 @@ struct keeper_purge {
 	uint64_t entered;
 	uint64_t left;
 	uint64_t unsure;  /* dropped */
-	uint64_t present; /* at rest, all pinned */
+	uint64_t present; /* at rest, all pinned; without loans */
 };
 
 enum keeper_state { KEEPER_STARTING, KEEPER_RUNNING, KEEPER_ENDING };
@@ -134,6 +136,8 @@ enum restart { RESTART_SERVER, RESTART_SUPERVISOR, RESTART_KINDS };
 	X(purging, "slots whose purge a dead server had left half done")                           \
 	X(taken, "purge slots taken back")                                                         \
 	X(dropped, "purge slots dropped")                                                          \
+	X(lent, "shared frames lent to purge slots")                                               \
+	X(busy, "EBUSY for a frame that is in a slot")                                             \
 	X(pressure, "EAGAIN and ENOMEM under pressure")                                            \
 	X(reopens, "opens repeated while no daemon listened")                                      \
 	X(away, "times AWAY")                                                                      \

@@ -277,9 +277,11 @@ static void operate(struct hand *hand)
 {
 	uint32_t dice = chaos_below(&hand->random, 100);
 
-	if (dice < 12)
+	if (dice < 4)
+		loan_operate(hand);
+	else if (dice < 15)
 		purgeable_operate(hand);
-	else if (dice < 32)
+	else if (dice < 34)
 		do_other(hand);
 	else if (hand->n < CHAOS_BLOCKS && (hand->n == 0 || (dice < 77) == (hand->n < hand->tide)))
 		do_more(hand);
@@ -308,14 +310,17 @@ void hand_rest(struct hand *hand)
 
 		if (hand->self->rested != round && hand->number < CHAOS_HANDS) {
 			flush(hand);
+			loan_rest(hand);
 			purgeable_rest(hand, round);
 		}
 		/* release; pairs with the acquire in main: claims are there */
 		__atomic_store_n(&hand->self->rested, round, __ATOMIC_RELEASE);
 		board_wait(hand->board, CHAOS_REST, 20);
 	}
-	if (hand->number < CHAOS_HANDS)
+	if (hand->number < CHAOS_HANDS) {
+		loan_go_on(hand);
 		purgeable_go_on(hand);
+	}
 }
 
 void *hand_run(void *arg)
@@ -339,6 +344,7 @@ void *hand_run(void *arg)
 		board_wait(hand->board, CHAOS_RUN, chaos_below(&hand->random, BREATH_MS) + 1);
 	}
 	purgeable_unpin(hand);
+	loan_empty(hand);
 	while (hand->n > 0)
 		give(hand, hand->n - 1);
 	hand_doing(hand, DOING_NOTHING);

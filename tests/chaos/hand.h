@@ -3,6 +3,7 @@
  *   hand.c    what one thread does with frames of its own
  *   store.c   the keeper's cache, which all its threads fill and its shrinker empties
  *   purgeable.c  the keeper's purge table, which all its threads use
+ *   loan.c    shared frames in purge slots
  *   trade.c   share, transfer, import and put between a keeper and its partner (its number ^ 1)
  *   probe.c   the thread that asks the daemon all the time, and measures restarts by that
  *
@@ -40,6 +41,12 @@ struct held {
 	void *memory;
 };
 
+/* The reference of a shared frame, in a slot. */
+struct loan {
+	pageclient_slot slot;
+	struct claim claim;
+};
+
 struct hand {
 	struct board *board;
 	struct keeper *keeper;
@@ -57,6 +64,9 @@ struct hand {
 	uint32_t n;     /* claims that it has */
 	uint32_t large; /* of them of order 10 and above */
 	uint32_t tide;  /* claims that it wants to have at the moment */
+	uint32_t n_loans;
+	bool loans_pinned; /* for the rest */
+	struct loan loan[CHAOS_LOANS];
 	uint32_t n_held;
 	struct held held[CHAOS_HELD];
 };
@@ -102,6 +112,16 @@ void purgeable_unpin(struct hand *hand);
 void purgeable_go_on(struct hand *hand);
 /* Drops all; no other thread uses them. */
 void purgeable_empty(struct hand *hand);
+
+/* --- loan.c --- */
+/* Lends a reference to a slot; pins one, and verifies it, takes it back or ends the slot. */
+void loan_operate(struct hand *hand);
+/* The hand has come to rest: pins and claims what it has lent. */
+void loan_rest(struct hand *hand);
+/* The rest is over. */
+void loan_go_on(struct hand *hand);
+/* Ends all. */
+void loan_empty(struct hand *hand);
 
 /* --- trade.c --- */
 void trade_share(struct hand *hand);

@@ -148,6 +148,10 @@ static void import_letter(struct hand *hand, const struct letter *letter)
 		board_add(&hand->board->count.stale, 1);
 		return;
 	}
+	if (r == -EBUSY) { /* it is in a purge slot of another thread's */
+		board_add(&hand->board->count.busy, 1);
+		return;
+	}
 	if (r == -ENOMEM) {
 		board_add(&hand->board->count.pressure, 1);
 		return;

@@ -12,7 +12,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define CLAIMS_MAX (CHAOS_KEEPERS * (CHAOS_THREADS * CHAOS_BLOCKS + CHAOS_STORE + CHAOS_PURGEABLE))
+#define CLAIMS_MAX                                                                                 \
+	(CHAOS_KEEPERS *                                                                           \
+	 (CHAOS_THREADS * (CHAOS_BLOCKS + CHAOS_LOANS) + CHAOS_STORE + CHAOS_PURGEABLE))
 
 /* --- mapping -------------------------------------------------------------------------------- */
 
@@ -215,12 +217,24 @@ static void look_at_refused(struct look *look)
 		      (unsigned long long)shown->nr_hostile);
 }
 
+static uint64_t count_lent(const struct keeper *keeper)
+{
+	uint64_t n = 0;
+
+	for (uint32_t t = 0; t < CHAOS_THREADS; t++)
+		for (uint32_t i = 0; i < CHAOS_LOANS; i++)
+			if (keeper->thread[t].loan[i].kind != CLAIM_NONE)
+				n += UINT64_C(1) << keeper->thread[t].loan[i].order;
+	return n;
+}
+
 /* Of what entered a purge slot and is not there the daemon purged what did not leave. Dropped slots
  * may have been purged or not; each restart may have cost the count of one purge. */
 static void look_at_purged(const struct look *look)
 {
-	const struct keeper_purge *purge = &look->board->keeper[look->number].purge;
-	uint64_t gone = purge->entered - purge->left - purge->present;
+	const struct keeper *keeper = &look->board->keeper[look->number];
+	const struct keeper_purge *purge = &keeper->purge;
+	uint64_t gone = purge->entered - purge->left - purge->present - count_lent(keeper);
 	uint64_t uncounted = (uint64_t)(look->board->restarts - purge->restarts)
 			     << CHAOS_PURGEABLE_ORDER_MAX;
 	uint64_t shown;
@@ -238,19 +252,23 @@ static void look_at_purged(const struct look *look)
 			       (unsigned long long)shown);
 }
 
+static void look_at_all(struct look *look, const struct claim *claims, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (claims[i].kind != CLAIM_NONE)
+			look_at(look, &claims[i]);
+}
+
 static void look_at_keeper(struct look *look)
 {
 	const struct keeper *keeper = &look->board->keeper[look->number];
 
-	for (uint32_t t = 0; t < CHAOS_THREADS; t++)
-		for (uint32_t i = 0; i < CHAOS_BLOCKS; i++)
-			if (keeper->thread[t].claim[i].kind != CLAIM_NONE)
-				look_at(look, &keeper->thread[t].claim[i]);
-	for (uint32_t i = 0; i < keeper->store_n; i++)
-		look_at(look, &keeper->store[i]);
-	for (uint32_t i = 0; i < CHAOS_PURGEABLE; i++)
-		if (keeper->purgeable[i].kind != CLAIM_NONE)
-			look_at(look, &keeper->purgeable[i]);
+	for (uint32_t t = 0; t < CHAOS_THREADS; t++) {
+		look_at_all(look, keeper->thread[t].claim, CHAOS_BLOCKS);
+		look_at_all(look, keeper->thread[t].loan, CHAOS_LOANS);
+	}
+	look_at_all(look, keeper->store, keeper->store_n);
+	look_at_all(look, keeper->purgeable, CHAOS_PURGEABLE);
 }
 
 /* --- the other way round -------------------------------------------------------------------- */
