@@ -292,11 +292,11 @@ void purgeable_operate(struct hand *hand)
 		insert(hand);
 	else if (slot == SLOT_EMPTY || slot == SLOT_CHANGING)
 		return;
-	else if (dice < 90)
+	else if (dice < 80)
 		look(hand, i, slot);
 	else if (slot_claim(hand, i, slot))
 		slot_set(hand, i,
-			 dice < 95 ? take_out(hand, i, slot)
+			 dice < 94 ? take_out(hand, i, slot)
 				   : (drop(hand, i, slot) == 0 ? SLOT_EMPTY : slot));
 }
 
