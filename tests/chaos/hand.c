@@ -337,6 +337,7 @@ void *hand_run(void *arg)
 			hand_rest(hand);
 		if (chaos_below(&hand->random, 8) == 0)
 			hand->tide = chaos_below(&hand->random, CHAOS_BLOCKS);
+		purgeable_after_restart(hand);
 		for (uint32_t i = 0; i < BURST && board_phase(hand->board) == CHAOS_RUN; i++)
 			operate(hand);
 		board_add(&hand->board->count.operations, hand->self->operations - told);

@@ -61,9 +61,10 @@ struct hand {
 	uint64_t owner; /* of its tags */
 	uint64_t random;
 	uint64_t serial;
-	uint32_t n;     /* claims that it has */
-	uint32_t large; /* of them of order 10 and above */
-	uint32_t tide;  /* claims that it wants to have at the moment */
+	uint32_t n;        /* claims that it has */
+	uint32_t large;    /* of them of order 10 and above */
+	uint32_t tide;     /* claims that it wants to have at the moment */
+	uint32_t restarts; /* of the daemon, that it has seen to */
 	uint32_t n_loans;
 	bool loans_pinned; /* for the rest */
 	struct loan loan[CHAOS_LOANS];
@@ -103,6 +104,11 @@ int store_scan(void *arg, struct pageclient_scan *scan);
 /* --- purgeable.c --- */
 /* Fills slots, pins one and verifies it or builds it again, takes one back, or drops one. */
 void purgeable_operate(struct hand *hand);
+/* Once for each restart of the daemon, by one hand of a keeper: drops what was purged. The server
+ * may have been killed in one of these purges. */
+void purgeable_after_restart(struct hand *hand);
+/* pageclient_purgeable_drop(). -EAGAIN only where a living daemon left a purge half done. */
+int purgeable_drop(struct hand *hand, pageclient_slot slot);
 /* The hand has come to rest. With the last one of the keeper all that is in slots is pinned and
  * claimed. */
 void purgeable_rest(struct hand *hand, uint32_t round);

@@ -6,9 +6,6 @@
 
 #include <errno.h>
 
-#define DROP_TRIES 200u
-#define DROP_WAIT_MS 20u
-
 static uint64_t frames_of(const struct loan *loan)
 {
 	return UINT64_C(1) << loan->claim.order;
@@ -59,24 +56,16 @@ static void lend(struct hand *hand)
 	pageclient_unpin(hand->client, loan.slot);
 }
 
-/* 0, or -EAGAIN: it is being purged by one who died. */
-static int drop(struct hand *hand, uint32_t i, bool purged)
+/* The slot ends, purged or not. */
+static void drop(struct hand *hand, uint32_t i, bool purged)
 {
-	const struct loan *loan = &hand->loan[i];
-	int r;
+	struct loan loan = forget(hand, i);
+	int r = purgeable_drop(hand, loan.slot);
 
-	hand_doing(hand, DOING_DROP);
-	r = pageclient_purgeable_drop(hand->client, loan->slot);
-	if (r == -EAGAIN) {
-		board_add(&hand->board->count.purging, 1);
-		return r;
-	}
 	if (r < 0)
 		hand_failed(hand, DOING_DROP, r);
 	if (!purged)
-		board_add(&hand->keeper->purge.unsure, frames_of(loan));
-	(void)forget(hand, i);
-	return 0;
+		board_add(&hand->keeper->purge.unsure, frames_of(&loan));
 }
 
 /* It is pinned once. The reference is the hand's again. */
@@ -138,7 +127,7 @@ static void import_again(struct hand *hand, uint32_t i)
 		hand_failed(hand, DOING_IMPORT, r ? r : -EPROTO);
 		pageclient_unpin(hand->client, hand->loan[i].slot);
 	} else {
-		(void)drop(hand, i, true);
+		drop(hand, i, true);
 	}
 	if (r == 0) {
 		(void)tag_check(hand->board, memory, hand->page_size, &claim, "imported again");
@@ -158,11 +147,11 @@ void loan_operate(struct hand *hand)
 		return;
 	i = chaos_below(&hand->random, hand->n_loans);
 	if (dice >= 98)
-		(void)drop(hand, i, false);
+		drop(hand, i, false);
 	else if (dice >= 80 && hand->n < CHAOS_BLOCKS)
 		import_again(hand, i);
 	else if (!pin(hand, i))
-		(void)drop(hand, i, true);
+		drop(hand, i, true);
 	else if (dice >= 70 && hand->n < CHAOS_BLOCKS)
 		take_back(hand, i);
 	else
@@ -192,16 +181,6 @@ void loan_go_on(struct hand *hand)
 
 void loan_empty(struct hand *hand)
 {
-	while (hand->n_loans > 0) {
-		int r = drop(hand, hand->n_loans - 1, false);
-
-		for (uint32_t tries = 0; r == -EAGAIN && tries < DROP_TRIES; tries++) {
-			board_wait(hand->board, board_phase(hand->board), DROP_WAIT_MS);
-			r = drop(hand, hand->n_loans - 1, false);
-		}
-		if (r < 0) {
-			hand_failed(hand, DOING_DROP, r);
-			(void)forget(hand, hand->n_loans - 1);
-		}
-	}
+	while (hand->n_loans > 0)
+		drop(hand, hand->n_loans - 1, false);
 }

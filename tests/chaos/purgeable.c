@@ -17,8 +17,7 @@
 #define SLOT_EMPTY UINT64_C(0)
 #define SLOT_CHANGING UINT64_C(1) /* no handle: generations begin with 1 */
 #define INSERT 12u
-#define DROP_TRIES 200u
-#define DROP_WAIT_MS 20u
+#define ANSWER_ORDER 10u /* no magazine has such blocks: the daemon is asked */
 
 /* Most are single frames; the order goes with the index. */
 static uint32_t order_of(uint32_t i)
@@ -76,6 +75,19 @@ static bool slot_claim(struct hand *hand, uint32_t i, pageclient_slot was)
 {
 	return __atomic_compare_exchange_n(&hand->purgeable->slot[i], &was, SLOT_CHANGING, false,
 					   __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+
+static void await_answer(struct hand *hand)
+{
+	void *memory;
+
+	board_add(&hand->board->count.purging, 1);
+	hand_doing(hand, DOING_ALLOC_LARGE);
+	memory = pageclient_alloc(hand->client, ANSWER_ORDER, 0);
+	if (memory)
+		pageclient_free(hand->client, memory, ANSWER_ORDER);
+	else
+		hand_alloc_failed(hand, DOING_ALLOC_LARGE, -errno);
 }
 
 /* --- into a slot ---------------------------------------------------------------------------- */
@@ -171,6 +183,34 @@ void purgeable_unpin(struct hand *hand)
 		release(hand, hand->n_held - 1);
 }
 
+/* A server may have been killed in this very purge. The next one finishes it before it answers
+ * anything: once it has answered, there is no excuse. */
+static int rearm(struct hand *hand, pageclient_slot slot, void *memory)
+{
+	int r;
+
+	hand_doing(hand, DOING_REARM);
+	r = pageclient_purgeable_rearm(hand->client, slot, memory);
+	if (r != -EAGAIN)
+		return r;
+	await_answer(hand);
+	hand_doing(hand, DOING_REARM);
+	return pageclient_purgeable_rearm(hand->client, slot, memory);
+}
+
+int purgeable_drop(struct hand *hand, pageclient_slot slot)
+{
+	int r;
+
+	hand_doing(hand, DOING_DROP);
+	r = pageclient_purgeable_drop(hand->client, slot);
+	if (r != -EAGAIN)
+		return r;
+	await_answer(hand);
+	hand_doing(hand, DOING_DROP);
+	return pageclient_purgeable_drop(hand->client, slot);
+}
+
 /* It was found purged. */
 static void build_again(struct hand *hand, uint32_t i, pageclient_slot slot)
 {
@@ -180,8 +220,7 @@ static void build_again(struct hand *hand, uint32_t i, pageclient_slot slot)
 	if (!memory)
 		return;
 	write_content(hand, i, slot, memory);
-	hand_doing(hand, DOING_REARM);
-	r = pageclient_purgeable_rearm(hand->client, slot, memory);
+	r = rearm(hand, slot, memory);
 	if (r == 0) {
 		board_add(&hand->keeper->purge.entered, frames_of(i));
 		board_add(&hand->board->count.rebuilt, 1);
@@ -191,8 +230,6 @@ static void build_again(struct hand *hand, uint32_t i, pageclient_slot slot)
 	}
 	if (r == -EEXIST || (r == -ESTALE && slot_at(hand, i) != slot))
 		board_add(&hand->board->count.late, 1);
-	else if (r == -EAGAIN) /* a server was killed in this very purge */
-		board_add(&hand->board->count.purging, 1);
 	else
 		hand_failed(hand, DOING_REARM, r);
 	free_block(hand, i, memory);
@@ -253,23 +290,18 @@ static pageclient_slot take_out(struct hand *hand, uint32_t i, pageclient_slot s
 	return SLOT_EMPTY;
 }
 
-/* The caller has the index. 0; -EBUSY: it is pinned; -EAGAIN: it is being purged by one who died.
- */
-static int drop(struct hand *hand, uint32_t i, pageclient_slot slot)
+/* The caller has the index. False: somebody pins the slot. */
+static bool drop(struct hand *hand, uint32_t i, pageclient_slot slot)
 {
-	int r;
+	int r = purgeable_drop(hand, slot);
 
-	hand_doing(hand, DOING_DROP);
-	r = pageclient_purgeable_drop(hand->client, slot);
-	if (r == 0) {
-		board_add(&hand->keeper->purge.unsure, frames_of(i));
-		board_add(&hand->board->count.dropped, 1);
-	} else if (r == -EAGAIN) {
-		board_add(&hand->board->count.purging, 1);
-	} else if (r != -EBUSY) {
+	if (r == -EBUSY)
+		return false;
+	if (r < 0)
 		hand_failed(hand, DOING_DROP, r);
-	}
-	return r;
+	board_add(&hand->keeper->purge.unsure, frames_of(i));
+	board_add(&hand->board->count.dropped, 1);
+	return true;
 }
 
 /* As caches are used: few are wanted often, and most seldom. */
@@ -297,7 +329,28 @@ void purgeable_operate(struct hand *hand)
 	else if (slot_claim(hand, i, slot))
 		slot_set(hand, i,
 			 dice < 94 ? take_out(hand, i, slot)
-				   : (drop(hand, i, slot) == 0 ? SLOT_EMPTY : slot));
+				   : (drop(hand, i, slot) ? SLOT_EMPTY : slot));
+}
+
+void purgeable_after_restart(struct hand *hand)
+{
+	/* acquire; pairs with the release in main */
+	uint32_t restarts = __atomic_load_n(&hand->board->restarts, __ATOMIC_ACQUIRE);
+
+	if (hand->restarts == restarts || hand->number != 0)
+		return;
+	hand->restarts = restarts;
+	for (uint32_t i = 0; i < CHAOS_PURGEABLE; i++) {
+		pageclient_slot slot = slot_at(hand, i);
+
+		if (slot == SLOT_EMPTY || slot == SLOT_CHANGING)
+			continue;
+		if (pin(hand, slot))
+			pageclient_unpin(hand->client, slot);
+		else if (errno == ENODATA && slot_claim(hand, i, slot))
+			slot_set(hand, i, drop(hand, i, slot) ? SLOT_EMPTY : slot);
+	}
+	hand_doing(hand, DOING_NOTHING);
 }
 
 /* --- rest and end --------------------------------------------------------------------------- */
@@ -357,14 +410,9 @@ void purgeable_empty(struct hand *hand)
 {
 	for (uint32_t i = 0; i < CHAOS_PURGEABLE; i++) {
 		pageclient_slot slot = slot_at(hand, i);
-		int r = slot == SLOT_EMPTY ? 0 : drop(hand, i, slot);
 
-		for (uint32_t tries = 0; r == -EAGAIN && tries < DROP_TRIES; tries++) {
-			board_wait(hand->board, board_phase(hand->board), DROP_WAIT_MS);
-			r = drop(hand, i, slot);
-		}
-		if (r == -EBUSY || r == -EAGAIN)
-			hand_failed(hand, DOING_DROP, r);
+		if (slot != SLOT_EMPTY && !drop(hand, i, slot))
+			hand_failed(hand, DOING_DROP, -EBUSY);
 		slot_set(hand, i, SLOT_EMPTY);
 	}
 }
