@@ -238,7 +238,11 @@ uint32_t daemon_segments(const struct daemon *daemon, const char *with, bool rem
 
 void daemon_remove(const struct daemon *daemon)
 {
+	char pressure[96];
+
 	(void)daemon_segments(daemon, "", true);
+	(void)snprintf(pressure, sizeof(pressure), "%s/pressure.sock", daemon->directory);
+	(void)unlink(pressure); /* of a daemon that did not stop in order */
 	(void)unlink(daemon->socket);
 	(void)unlink(daemon->config);
 	(void)unlink(daemon->log);
