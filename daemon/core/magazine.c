@@ -184,9 +184,9 @@ int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread
 
 	if (r)
 		return r;
-	/* A magazine that holds something is answered with that. */
+	/* A ring for the same was answered meanwhile: so is this, with what is there. */
 	if (magazine_count(shm_load(magazine.bottom), magazine.head->top) > 0)
-		return 0;
+		return POOL_BUSY;
 	return quota_room(pool, client) >> magazine.order == 0 ? POOL_OVER_QUOTA : 0;
 }
 

@@ -187,8 +187,9 @@ void *pool_client_ctl(const struct pool *pool, client_id client);
  */
 
 /* What frames of others cannot change, for requests that may have to wait: 0 if the request waits
- * for frames alone; BUSY if it was answered before (pool_alloc() gives the answer again); else why
- * it cannot be met as it is. */
+ * for frames alone; BUSY if it was answered before (pool_alloc() gives the answer again) or its
+ * magazine holds something (pool_refill() answers with that); else why it cannot be met as it is.
+ */
 int pool_judge_alloc(const struct pool *pool, client_id client, order_t order, uint32_t lane,
 		     uint64_t seq);
 int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread,

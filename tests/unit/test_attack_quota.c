@@ -125,6 +125,33 @@ static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 	shell_close(s);
 }
 
+/* A doorbell may be answered after its owner stopped looking: the request that it sent then comes
+ * to a magazine that holds what it asks for. */
+static void who_has_what_it_asks_for_does_not_wait_with_others(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client hog = shell_attach(s, "hog", 0), waits = shell_attach(s, "waits", 0);
+	struct shell_client rings = shell_attach(s, "rings", 0);
+	struct pool_limits limits = {.min = NR_FRAMES / 4};
+	const struct message_reply *reply;
+	uint64_t held, id;
+
+	pool_client_set_limits(s->pool.pool, rings.id, &limits);
+	held = shell_refill(s, rings, MAGAZINE_HOT, 0)->count;
+	CU_ASSERT(held > 0);
+	(void)shell_fill(s, hog, pool_watermark_min(s->pool.pool));
+	id = shell_alloc_on(s, waits, 1, 0, 1000);
+	CU_ASSERT_PTR_NULL(shell_reply(s, waits.conn, id));
+	reply = shell_refill(s, rings, MAGAZINE_HOT, 0);
+	CU_ASSERT_PTR_NOT_NULL(reply);
+	if (reply)
+		CU_ASSERT_EQUAL(reply->count, held);
+	CU_ASSERT_EQUAL(fixture_pool_count(&s->pool, rings.id, 0, MAGAZINE_HOT), held);
+	CU_ASSERT_PTR_NULL(shell_reply(s, waits.conn, id));
+	shell_advance(s, 2 * SECOND);
+	shell_close(s);
+}
+
 CU_TestInfo test_attack_quota[] = {
 	{"two at their max do not undo each other's search",
 	 two_at_their_max_do_not_undo_each_others_search},
@@ -132,5 +159,7 @@ CU_TestInfo test_attack_quota[] = {
 	{"who dies hides nobody", who_dies_hides_nobody},
 	{"large tables with nothing in them slow nobody down much",
 	 large_tables_with_nothing_in_them_slow_nobody_down_much},
+	{"who has what it asks for does not wait with others",
+	 who_has_what_it_asks_for_does_not_wait_with_others},
 	CU_TEST_INFO_NULL,
 };
