@@ -159,7 +159,9 @@ static void signals_go_to_the_command(void)
 	screen_type(screen, "\003");
 	screen_type(screen, "word\n");
 	CU_ASSERT_EQUAL(screen_end(screen), 7);
-	CU_ASSERT_PTR_NOT_NULL(strstr(screen->raw, "\nx\r"));
+	/* Before or after the echo of what was typed: the signal may end the shell's read. */
+	CU_ASSERT_PTR_NOT_NULL(strstr(screen->raw, "x\r"));
+	CU_ASSERT_PTR_NULL(strstr(screen->raw, "xx\r"));
 	stage_close(&f);
 	free(screen);
 }
