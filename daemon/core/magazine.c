@@ -370,9 +370,19 @@ uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
 /* --- the tick ------------------------------------------------------------------------------------
  */
 
+/* None where bottom lies. */
+static uint64_t frames_in(const struct magazine *magazine, uint64_t bottom)
+{
+	uint64_t top = magazine->head->top;
+
+	return magazine_bottom_is_sane(magazine, bottom, top)
+		       ? magazine_count(bottom, top) << magazine->order
+		       : 0;
+}
+
 /* A magazine whose bottom has not moved for MAGAZINE_IDLE_TICKS is idle: high loses an eighth of
  * what demand had added with each tick. */
-static void tick_magazine(struct pool *pool, const struct magazine *magazine)
+static void tick_magazine(struct pool *pool, const struct magazine *magazine, uint64_t *frames)
 {
 	struct shm_head *head = magazine->head;
 	uint64_t bottom = shm_load(magazine->bottom);
@@ -390,6 +400,7 @@ static void tick_magazine(struct pool *pool, const struct magazine *magazine)
 	shm_store(&head->bottom_seen, bottom);
 	if (!magazine_bottom_is_sane(magazine, bottom, head->top))
 		pool_note_hostile(pool, magazine->client);
+	*frames += frames_in(magazine, bottom);
 }
 
 void pool_count_magazines(struct pool *pool, client_id client)
@@ -400,11 +411,8 @@ void pool_count_magazines(struct pool *pool, client_id client)
 		for (uint32_t m = 0; m < MAGAZINE_COUNT; m++) {
 			struct magazine magazine =
 				magazine_get(pool, client, (uint32_t)__builtin_ctzll(left), m);
-			uint64_t bottom = shm_load(magazine.bottom);
 
-			if (magazine_bottom_is_sane(&magazine, bottom, magazine.head->top))
-				frames += magazine_count(bottom, magazine.head->top)
-					  << magazine.order;
+			frames += frames_in(&magazine, shm_load(magazine.bottom));
 		}
 	shm_store(&pool_meta_client(pool, client)->nr_magazine, frames);
 }
@@ -415,6 +423,8 @@ void pool_tick(struct pool *pool)
 	pool->commit_failed = false;
 	pool->no_run = ORDER_COUNT;
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++) {
+		uint64_t frames = 0;
+
 		if (pool->client[id].state != CLIENT_ATTACHED)
 			continue;
 		for (uint64_t left = pool->client[id].threads; left; left &= left - 1)
@@ -422,9 +432,9 @@ void pool_tick(struct pool *pool)
 				struct magazine magazine =
 					magazine_get(pool, id, (uint32_t)__builtin_ctzll(left), m);
 
-				tick_magazine(pool, &magazine);
+				tick_magazine(pool, &magazine, &frames);
 			}
-		pool_count_magazines(pool, id);
+		shm_store(&pool_meta_client(pool, id)->nr_magazine, frames);
 	}
 	victim_tick(pool);
 }
