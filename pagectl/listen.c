@@ -1,10 +1,11 @@
 /* pagectl/listen.c - see listen.h. */
 #include "pagectl/listen.h"
 
+#include "paged/refuse.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,17 +24,6 @@ static void cleanup_close(int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
-}
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
 }
 
 static int bind_and_listen(int fd, const struct sockaddr *address, socklen_t bytes)

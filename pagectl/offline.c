@@ -2,12 +2,12 @@
 #include "pagectl/offline.h"
 
 #include "pagectl/human.h"
+#include "paged/refuse.h"
 #include "shm/instance.h"
 #include "shm/segment.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,17 +23,6 @@ struct parts {
 	uint64_t bytes[NR_PARTS];
 	struct shm_meta_header header; /* once header_read() found it sound */
 };
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 static void parts_close(struct parts *parts)
 {

@@ -9,12 +9,12 @@
 #include "paged/bits.h"
 #include "paged/check.h"
 #include "paged/crash_point.h"
+#include "paged/refuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/memfd.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -27,18 +27,6 @@
 #define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)
 /* Names tried by segment_put_aside() within one second; more would hide what is wrong. */
 #define PUT_ASIDE_TRIES 16u
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	if (text_bytes)
-		(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 const char *shm_part_name(enum shm_part part)
 {

@@ -12,13 +12,13 @@
 #include "shm/segment.h"
 
 #include "paged/bits.h"
+#include "paged/refuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/falloc.h>
 #include <linux/magic.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -40,18 +40,6 @@
 /* One huge page, and what is mapped at a time. Lower: no huge page fits. Higher: the daemon's
  * resident memory shows the block while it is populated. */
 #define COMMIT_CHUNK SEGMENT_HUGE_BYTES
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	if (text_bytes)
-		(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 /* The name of the file behind fd as people know it: its path, or "memfd paged-x-data". */
 static void file_name(int fd, char *ret_name, size_t bytes)

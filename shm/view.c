@@ -7,26 +7,14 @@
 #include "shm/view.h"
 
 #include "paged/check.h"
+#include "paged/refuse.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	if (text_bytes)
-		(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 /* Does a table of `bytes` bytes at offset lie inside the file, behind the header, on a page? */
 static bool table_fits(const struct shm_meta_header *header, uint64_t offset, uint64_t bytes)

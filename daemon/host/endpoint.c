@@ -3,12 +3,12 @@
 
 #include "daemon/host/notify.h"
 #include "paged/crash_point.h"
+#include "paged/refuse.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
@@ -22,17 +22,6 @@
 /* A server whose supervisor was killed is killed, too; that takes moments. */
 #define DEATH_WAIT_MS 5000
 #define DEATH_STEP_MS 5
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 /* The path of a key: as it says, or `file` in the runtime directory. */
 static int plan_path(const struct config_value *value, const struct instance *instance,

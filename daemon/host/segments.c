@@ -2,13 +2,13 @@
 #include "daemon/host/segments.h"
 
 #include "daemon/host/hugetlb.h"
+#include "paged/refuse.h"
 
 #include "paged/crash_point.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -26,17 +26,6 @@
 
 static const enum shm_part parts[] = {SHM_PART_META, SHM_PART_STATE, SHM_PART_DATA};
 #define NR_PARTS (sizeof(parts) / sizeof(parts[0]))
-
-__attribute__((format(printf, 4, 5))) static int refuse(int r, char *text, size_t text_bytes,
-							const char *format, ...)
-{
-	va_list arguments;
-
-	va_start(arguments, format);
-	(void)vsnprintf(text, text_bytes, format, arguments);
-	va_end(arguments);
-	return r;
-}
 
 static void close_fd(int *fd)
 {
