@@ -19,6 +19,8 @@
 #define BENCH_PEERS_PEER_H
 #include "bench/loops.h"
 
+#include <assert.h>
+
 #define PEER_KINDS(X)                                                                              \
 	X(PAIR, pair)                                                                              \
 	X(BURST, burst)                                                                            \
@@ -44,6 +46,25 @@ static inline const char *peer_kind_name(enum peer_kind kind)
 
 	return name[kind];
 }
+
+/* The hooks for many of a peer that has no call for them: one by one, by hook_alloc and hook_free.
+ */
+#define PEER_ONE_BY_ONE                                                                            \
+	LOOPS_INLINE size_t hook_alloc_bulk(void *heap, void **ret_frames, size_t n_frames)        \
+	{                                                                                          \
+		for (size_t i = 0; i < n_frames; i++) {                                            \
+			ret_frames[i] = hook_alloc(heap, 0);                                       \
+			if (!ret_frames[i])                                                        \
+				return i;                                                          \
+		}                                                                                  \
+		return n_frames;                                                                   \
+	}                                                                                          \
+	LOOPS_INLINE void hook_free_bulk(void *heap, void *const *frames, size_t n_frames)         \
+	{                                                                                          \
+		for (size_t i = 0; i < n_frames; i++)                                              \
+			hook_free(heap, frames[i], 0);                                             \
+	}                                                                                          \
+	static_assert(true, "a semicolon follows")
 
 /* What a backend has to be ready for. */
 struct peer_job {

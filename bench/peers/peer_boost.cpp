@@ -66,21 +66,7 @@ LOOPS_INLINE void hook_free(void *heap, void *frame, unsigned)
 
 /* One by one: the pool's own calls for many (allocate_individual and deallocate_individual) were
  * slower when tried, 52 ns a page against 42. */
-LOOPS_INLINE std::size_t hook_alloc_bulk(void *heap, void **ret_frames, std::size_t n_frames)
-{
-	for (std::size_t i = 0; i < n_frames; i++) {
-		ret_frames[i] = hook_alloc(heap, 0);
-		if (!ret_frames[i])
-			return i;
-	}
-	return n_frames;
-}
-
-LOOPS_INLINE void hook_free_bulk(void *heap, void *const *frames, std::size_t n_frames)
-{
-	for (std::size_t i = 0; i < n_frames; i++)
-		hook_free(heap, frames[i], 0);
-}
+PEER_ONE_BY_ONE;
 
 const struct loops_hooks hooks = {hook_alloc, hook_free, hook_alloc_bulk, hook_free_bulk};
 

@@ -19,21 +19,7 @@ LOOPS_INLINE void hook_free(void *heap, void *frame, unsigned order)
 	stack_push(heap, frame, order);
 }
 
-LOOPS_INLINE size_t hook_alloc_bulk(void *heap, void **ret_frames, size_t n_frames)
-{
-	for (size_t i = 0; i < n_frames; i++) {
-		ret_frames[i] = hook_alloc(heap, 0);
-		if (!ret_frames[i])
-			return i;
-	}
-	return n_frames;
-}
-
-LOOPS_INLINE void hook_free_bulk(void *heap, void *const *frames, size_t n_frames)
-{
-	for (size_t i = 0; i < n_frames; i++)
-		hook_free(heap, frames[i], 0);
-}
+PEER_ONE_BY_ONE;
 
 static const struct loops_hooks hooks = {hook_alloc, hook_free, hook_alloc_bulk, hook_free_bulk};
 
