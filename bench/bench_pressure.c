@@ -1,6 +1,8 @@
 /* bench/bench_pressure.c - see bench_pressure.h. */
 #include "bench/bench_pressure.h"
 
+#include "bench/bench_rpc.h"
+
 #include <errno.h>
 #include <stdlib.h>
 
@@ -8,10 +10,11 @@
 #define SEGMENT_FRAMES 65536u /* of BENCH_DAEMON_FULL */
 /* Of the client that allocates: the frames of the oldest are purged by then, most of them. */
 #define SLOTS SEGMENT_FRAMES
-#define STATUS_SAMPLES 2000u
+#define ROUNDTRIPS 2000u
 
 struct pressure_state {
 	pageclient *owner[OWNERS], *client;
+	void *rpc;             /* of rpc_roundtrip, to a daemon of its own */
 	pageclient_slot *slot; /* of client; a ring. 0: none yet */
 	uint32_t next;
 };
@@ -47,7 +50,6 @@ int pressure_setup(struct bench *bench, const struct benchmark *benchmark, void 
 	struct fixture *fixture = NULL;
 	int r = -ENOMEM;
 
-	(void)benchmark;
 	if (state)
 		state->slot = calloc(SLOTS, sizeof(*state->slot));
 	if (state && state->slot)
@@ -59,6 +61,8 @@ int pressure_setup(struct bench *bench, const struct benchmark *benchmark, void 
 	}
 	if (r == 0)
 		r = bench_open_client(bench, fixture, &state->client);
+	if (r == 0)
+		r = rpc_setup(bench, benchmark, &state->rpc);
 	if (r < 0) {
 		if (state)
 			pressure_teardown(bench, state);
@@ -72,7 +76,7 @@ void pressure_teardown(struct bench *bench, void *state)
 {
 	struct pressure_state *pressure = state;
 
-	(void)bench;
+	rpc_teardown(bench, pressure->rpc);
 	pageclient_close(pressure->client);
 	for (uint32_t i = 0; i < OWNERS; i++)
 		pageclient_close(pressure->owner[i]);
@@ -176,12 +180,13 @@ int pressure_run_status(struct bench *bench, const struct benchmark *benchmark, 
 int pressure_run_ratio(struct bench *bench, const struct benchmark *benchmark, void *state,
 		       uint64_t n, struct sample *ret_sample)
 {
-	uint64_t status_ns;
-	int r = find_percentile(bench, state, time_status, STATUS_SAMPLES, 500, &status_ns);
+	struct pressure_state *pressure = state;
+	struct sample roundtrips;
+	int r = rpc_run(bench, benchmark, pressure->rpc, ROUNDTRIPS, &roundtrips);
 
 	if (r == 0)
 		r = pressure_run_percentile(bench, benchmark, state, n, ret_sample);
 	if (r == 0)
-		ret_sample->ops *= status_ns;
+		ret_sample->ops *= roundtrips.ns / roundtrips.ops;
 	return r;
 }

@@ -4,7 +4,8 @@
  * Four clients have filled the segment. A fifth allocates, and what it gets becomes a purgeable
  * frame of its own, so it stays full. Only allocations that ask the daemon are timed: what the
  * magazine holds is taken first. The value is a percentile of PRESSURE_SAMPLES of them, or, of the
- * ratio, the p99 in medians of a Status request of the same run. status_p99 is the same percentile
+ * ratio, the p99 in round trips to a daemon that has nothing else to do, as rpc_roundtrip times
+ * them, of the same run. status_p99 is the same percentile
  * of Status requests: what it has above their median is the machine's, not reclaim's. */
 #ifndef BENCH_BENCH_PRESSURE_H
 #define BENCH_BENCH_PRESSURE_H

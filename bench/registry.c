@@ -100,7 +100,7 @@ static const struct benchmark benchmarks[] = {
 	PRESSURE("alloc_under_pressure_p999", 999, "99.9th percentile of allocations"),
 	{"status_p99", "ns/call", "99th percentile of Status requests to that daemon", 990,
 	 BURST_LIFO, pressure_setup, pressure_run_status, pressure_teardown},
-	{"alloc_under_pressure_ratio", "x", "that p99 in medians of a Status request", 990,
+	{"alloc_under_pressure_ratio", "x", "that p99 in rpc_roundtrips of the same run", 990,
 	 BURST_LIFO, pressure_setup, pressure_run_ratio, pressure_teardown},
 };
 
