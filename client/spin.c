@@ -12,7 +12,8 @@
  *   bell |= thread  (exchange) ---> bell = 0 (exchange), word, grant: slots, journal, top
  *   top? top? top! <-------------------'
  *
- * It is a hint: if top does not move within the window a PcpRefill is sent as if nothing had been.
+ * It is a hint: if top does not move within the window, or the daemon refuses, a PcpRefill is sent
+ * as if nothing had been.
  * What the daemon grants at a ring it may grant at any later moment as well, while we pop: see
  * daemon/core/magazine.c. The size of the ring of slots is not changed by it (C3). */
 #include "client/spin.h"
@@ -38,11 +39,16 @@ bool spin_is_worth(const pageclient *client)
 	return awake != 0 && awake != (uint32_t)(sched_getcpu() + 1);
 }
 
+static uint64_t *word_of(const pageclient *client, const struct pcp *pcp)
+{
+	return (uint64_t *)(void *)(client->ctl + shm_ctl_ring_offset(pcp->index));
+}
+
 static void ring(const pageclient *client, const struct pcp *pcp, uint32_t magazine,
 		 size_t n_wanted)
 {
 	uint64_t want = bits_min(n_wanted, UINT32_MAX);
-	uint64_t *word = (uint64_t *)(void *)(client->ctl + shm_ctl_ring_offset(pcp->index));
+	uint64_t *word = word_of(client, pcp);
 	uint64_t *bell = (uint64_t *)(void *)(client->ctl + SHM_CTL_BELL_OFFSET);
 
 	__atomic_store_n(word, (uint64_t)magazine << SHM_RING_WANT_BITS | want, __ATOMIC_RELAXED);
@@ -77,6 +83,8 @@ enum spin_end spin_ring(pageclient *client, struct pcp *pcp, uint32_t magazine, 
 			return SPIN_VAIN;
 		if (!spin_is_worth(client))
 			return SPIN_ASLEEP;
+		if (shm_load(word_of(client, pcp)) == SHM_RING_REFUSED)
+			return SPIN_REFUSED;
 		spin_pause();
 	}
 	spin_won(watch, clock_now_ns() - begin);

@@ -9,9 +9,9 @@ bool spin_is_worth(const pageclient *client);
 /* How long a spin of this client may last: as the daemon's do. 0: never. */
 uint32_t spin_max_ns(const pageclient *client);
 /* Rings for an empty magazine, and watches for a while whether frames come. CAME; VAIN: the daemon
- * looks, and they did not; ASLEEP: it does not look. pcp is the caller's (C1) and no refill is
- * open. */
-enum spin_end { SPIN_CAME, SPIN_VAIN, SPIN_ASLEEP };
+ * looks, and they did not; REFUSED: it says that none will; ASLEEP: it does not look. pcp is the
+ * caller's (C1) and no refill is open. */
+enum spin_end { SPIN_CAME, SPIN_VAIN, SPIN_REFUSED, SPIN_ASLEEP };
 enum spin_end spin_ring(pageclient *client, struct pcp *pcp, uint32_t magazine, size_t n_wanted);
 
 #endif

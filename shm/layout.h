@@ -398,12 +398,12 @@ struct shm_ctl_header {
 
 #define SHM_CTL_THREADS_OFFSET SHM_PAGE /* the header has the first page */
 
-/* Doorbells: a client that wants a magazine filled writes what it wants into the word of its
- * thread, then sets the thread's bit in the bell, one word for the client in the header's page. The
- * server takes all bits at once, by an exchange. All of it is a hint. */
-#define SHM_CTL_BELL_OFFSET 64u /* a line of its own: the server looks at it all the time */
+/* Doorbells, a hint: who wants a magazine filled writes what into its thread's word, then sets its
+ * bit in the bell. The server takes all bits by an exchange; who rang in vain finds REFUSED. */
+#define SHM_CTL_BELL_OFFSET 64u /* in the header's page, on a line of its own */
 #define SHM_CTL_RING_LINE 63u   /* of the bottoms: the word of the thread */
 #define SHM_RING_WANT_BITS 32u  /* magazine << 32 | frames or blocks that it should have then */
+#define SHM_RING_REFUSED 0u     /* which no ring is: who rings wants 1 at least */
 #define SHM_CTL_BOTTOMS_BYTES 4096u
 #define SHM_CTL_SMALL_SLOTS_BYTES 20480u /* orders 1 to 9, one after the other */
 #define SHM_CTL_COLD_SLOTS_BYTES (SHM_COLD_SLOTS * 4u)

@@ -3,14 +3,15 @@
 
 #include "daemon/core/pool_private.h"
 #include "daemon/core/purge.h"
+#include "daemon/core/victim.h"
 #include "paged/bits.h"
 
 /* An average over about so many frames, in 256ths for each: higher follows a change sooner, lower
  * is less disturbed by one slow rebuild. */
 #define SAMPLE_MAX 64u
-/* Of the generation clock. A pass takes a 64th of what can be purged, so this is some two turnovers
+/* Of the generation clock. A pass takes a 32nd of what can be purged, so this is some two turnovers
  * of the whole cache: no policy could have kept the frame that long. */
-#define DISTANCE_NEAR 128u
+#define DISTANCE_NEAR (2 * VICTIM_LIST_PART)
 /* A window of so many turnovers of the client's own frames. Lower: a purge looks right only because
  * nobody has had the time to miss the frames; higher: a change is noticed late. */
 #define WINDOW_TURNOVERS 4u

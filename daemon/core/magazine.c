@@ -219,6 +219,14 @@ static uint32_t fill(struct pool *pool, const struct magazine *magazine, uint64_
 	return got;
 }
 
+/* Why the magazine was given nothing. */
+static int shortage_of(struct pool *pool, const struct magazine *magazine)
+{
+	return quota_room(pool, magazine->client) >> magazine->order == 0
+		       ? POOL_OVER_QUOTA
+		       : pool_shortage(pool, magazine->client, magazine->order);
+}
+
 /* It was filled by n: the next time there is more, and more may be put back. */
 static void refilled(struct pool *pool, const struct magazine *magazine, uint32_t n,
 		     enum counter counter)
@@ -261,9 +269,7 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t n
 	if (n > 0)
 		refilled(pool, &magazine, n, COUNTER_pcp_refill);
 	else if (count == 0)
-		return quota_room(pool, client) >> magazine.order == 0
-			       ? POOL_OVER_QUOTA
-			       : pool_shortage(pool, client, magazine.order);
+		return shortage_of(pool, &magazine);
 	head->idle = 0;
 	shm_store(&head->bottom_seen, bottom);
 	*ret_count = count + n;
@@ -299,20 +305,21 @@ uint64_t pool_take_rings(struct pool *pool, client_id client)
 
 /* Fills a magazine whose owner may be popping from it at this moment, or wait for it: what it waits
  * for comes first. The ring keeps its size, for nobody knows where its owner looks. */
-static uint32_t fill_ahead(struct pool *pool, const struct magazine *magazine, uint64_t count,
-			   uint64_t want)
+static int fill_ahead(struct pool *pool, const struct magazine *magazine, uint64_t count,
+		      uint64_t want, uint32_t *ret_n)
 {
 	uint64_t target = refill_target(pool, magazine, (uint32_t)want);
 	uint64_t first = bits_min(target, bits_max(want, RING_FIRST));
 	uint32_t n = 0;
 
 	if (count >= bits_max(target / 2, want))
-		return 0;
+		return POOL_BUSY;
 	if (count == 0)
 		n = fill(pool, magazine, first);
 	if (count + n < target && (n > 0 || count > 0))
 		n += fill(pool, magazine, target - count - n);
-	return n;
+	*ret_n = n;
+	return n > 0 ? 0 : shortage_of(pool, magazine);
 }
 
 bool pool_is_low(const struct pool *pool, const struct pool_place *place)
@@ -329,42 +336,51 @@ bool pool_is_low(const struct pool *pool, const struct pool_place *place)
 	       magazine_count(bottom, magazine.head->top) < refill_target(pool, &magazine, 0) / 2;
 }
 
-uint32_t pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want)
+int pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want,
+		      uint32_t *ret_n)
 {
 	struct magazine magazine;
 	uint64_t bottom, count;
-	uint32_t n;
+	int r = magazine_find(pool, place->client, place->thread, place->magazine, &magazine);
 
-	if (magazine_find(pool, place->client, place->thread, place->magazine, &magazine))
-		return 0;
+	if (r)
+		return r;
 	bottom = shm_load(magazine.bottom);
 	if (!magazine_bottom_is_sane(&magazine, bottom, magazine.head->top)) {
 		pool_note_hostile(pool, place->client);
-		return 0;
+		return POOL_HOSTILE;
 	}
 	count = magazine_count(bottom, magazine.head->top);
 	shm_store(&magazine.head->bottom_seen, bottom);
 	/* A ring that is to grow waits for its owner's PcpRefill. */
 	if (count == 0 && capacity_wanted(pool, &magazine) > magazine.head->capacity)
-		return 0;
+		return POOL_BUSY;
 	magazine_set_high(pool, &magazine);
-	n = fill_ahead(pool, &magazine, count, want);
-	if (n > 0) {
-		refilled(pool, &magazine, n, COUNTER_pcp_prefetch);
+	r = fill_ahead(pool, &magazine, count, want, ret_n);
+	if (r == 0) {
+		refilled(pool, &magazine, *ret_n, COUNTER_pcp_prefetch);
 		magazine.head->idle = 0;
 	}
-	return n;
+	return r;
 }
 
-uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
-			  struct pool_place *ret_place)
+static uint64_t *ring_of(const struct pool *pool, client_id client, uint32_t thread)
 {
-	const uint64_t *word =
-		(const uint64_t *)(void *)(pool->client[client].ctl + shm_ctl_ring_offset(thread));
-	uint64_t ring = shm_load(word); /* copied once, then checked (I10) */
+	return (uint64_t *)(void *)(pool->client[client].ctl + shm_ctl_ring_offset(thread));
+}
+
+uint32_t pool_read_ring(const struct pool *pool, client_id client, uint32_t thread,
+			struct pool_place *ret_place)
+{
+	uint64_t ring = shm_load(ring_of(pool, client, thread)); /* copied once (I10) */
 
 	*ret_place = (struct pool_place){client, thread, (uint32_t)(ring >> SHM_RING_WANT_BITS)};
-	return pool_refill_ahead(pool, ret_place, (uint32_t)ring);
+	return (uint32_t)ring;
+}
+
+void pool_refuse_ring(struct pool *pool, const struct pool_place *place)
+{
+	shm_store(ring_of(pool, place->client, place->thread), SHM_RING_REFUSED);
 }
 
 /* --- the tick ------------------------------------------------------------------------------------

@@ -232,26 +232,29 @@ int pool_refill(struct pool *pool, client_id client, uint32_t thread, uint32_t m
 
 /* Refills without a request. What a PcpRefill would grant, but nothing to a magazine that holds
  * half of that already, nor to an empty one whose ring has to grow. Quota, watermarks and fairness
- * are a PcpRefill's. Returns the number of blocks granted; none for what is no magazine. Low is one
- * that holds less than half, because its owner took from it since we looked last, while no zone is
- * short. */
+ * are a PcpRefill's. 0 and the number of blocks granted, at least 1, or why none was: BUSY if it
+ * has enough or has to grow; all else as pool_refill(). Low is one that holds less than half,
+ * because its owner took from it since we looked last, while no zone is short. */
 struct pool_place {
 	client_id client;
 	uint32_t thread;
 	uint32_t magazine;
 };
 bool pool_is_low(const struct pool *pool, const struct pool_place *place);
-uint32_t pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want);
+int pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_t want,
+		      uint32_t *ret_n);
 
 /* Doorbells: a client's word that a magazine is empty, and a hint. Has one of its threads rung? One
  * load. */
 bool pool_is_rung(const struct pool *pool, client_id client);
 /* The threads that have (bit t), and whose bell is silent from now on. */
 uint64_t pool_take_rings(struct pool *pool, client_id client);
-/* Refills what the word of the thread names, and says what that is. The thread must have magazines.
+/* What the word of the thread names, and how many it wants there. The thread must have magazines.
  */
-uint32_t pool_answer_ring(struct pool *pool, client_id client, uint32_t thread,
-			  struct pool_place *ret_place);
+uint32_t pool_read_ring(const struct pool *pool, client_id client, uint32_t thread,
+			struct pool_place *ret_place);
+/* Tells the owner that its ring brought nothing, so that it need not watch any longer. */
+void pool_refuse_ring(struct pool *pool, const struct pool_place *place);
 
 /* The owner found it full. Raises high if demand allows it; *ret_steal says that instead the daemon
  * should take frames: claim, barrier, settle. *ret_count: frames in it. */
@@ -334,11 +337,11 @@ int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
  * Returns how many came back. One slice: *ret_again if another call may find more. Needs no client
  * to run. */
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again);
-/* Is a pass that looks for the next victims under way? What is purged goes on with it only as far
- * as pool_purge_ahead() has not: that does some 10 us of it. */
+/* Is a pass that looks for the next victims under way? */
 bool pool_purge_is_looking(const struct pool *pool);
-/* Would a purge of so many frames have to go on with it? */
-bool pool_purge_is_behind(const struct pool *pool, uint64_t n_frames);
+/* Should it have come farther by now? When it is very late a purge goes on with it itself. */
+bool pool_purge_is_behind(const struct pool *pool);
+/* Goes on with it for some 10 us. */
 void pool_purge_ahead(struct pool *pool);
 /* CLOCK_REALTIME, for purged_ns of those whose frames are purged from here on. */
 void pool_set_time(struct pool *pool, uint64_t real_ns);

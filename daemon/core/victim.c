@@ -314,9 +314,11 @@ static void take_from_next(struct pool *pool, struct victims *victims, struct re
 }
 
 /* Of a list that does not hold all there is half of what was wanted is left: the next pass begins,
- * so that nobody waits for it. What it should have done by now and has not it does here. */
+ * so that nobody waits for it. It is to be done when a quarter is left (RATE). What it has not done
+ * by then it does here. */
 static void look_ahead(struct pool *pool, struct victims *victims, uint64_t n_frames)
 {
+	int64_t late_max = (int64_t)victims->rate * (victims->n_wanted / 4), late;
 	bool begin = false;
 
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
@@ -326,10 +328,11 @@ static void look_ahead(struct pool *pool, struct victims *victims, uint64_t n_fr
 		victim_pass_begin(pool, victims, 0);
 	if (victims->phase == VICTIM_IDLE)
 		return;
-	victims->ahead -= (int64_t)bits_min(n_frames * victims->rate, SLICE_WORK);
-	if (victims->ahead < 0) {
-		(void)victim_pass_advance(pool, victims, -victims->ahead);
-		victims->ahead = 0;
+	victims->ahead -= (int64_t)(n_frames * victims->rate);
+	late = -late_max - victims->ahead;
+	if (late > 0) {
+		(void)victim_pass_advance(pool, victims, late < SLICE_WORK ? late : SLICE_WORK);
+		victims->ahead = -late_max;
 	}
 }
 
@@ -343,11 +346,9 @@ bool pool_purge_is_looking(const struct pool *pool)
 	return is_looking(&pool->victims) || is_looking(&pool->victims_one);
 }
 
-bool pool_purge_is_behind(const struct pool *pool, uint64_t n_frames)
+bool pool_purge_is_behind(const struct pool *pool)
 {
-	const struct victims *victims = &pool->victims;
-
-	return is_looking(victims) && victims->ahead < (int64_t)(n_frames * victims->rate);
+	return is_looking(&pool->victims) && pool->victims.ahead < 0;
 }
 
 void pool_purge_ahead(struct pool *pool)

@@ -2,11 +2,11 @@
  *
  * Wanted is the frame with the highest age / cost, tier by tier. Keeping all entries in order would
  * cost each unpin a system call or a lock; looking at all of them for each request would cost
- * milliseconds. So a pass over all tables keeps the best 64th of what it sees, and requests are
- * served from that list until it is used up: some 64 entries are looked at for each frame that is
+ * milliseconds. So a pass over all tables keeps the best 32nd of what it sees, and requests are
+ * served from that list until it is used up: some 32 entries are looked at for each frame that is
  * purged, whatever the size of the cache. A pass goes on in slices.
  *
- *   sample    of large tables: some entries tell how old the best 64th is about, so that a pass
+ *   sample    of large tables: some entries tell how old the best 32nd is about, so that a pass
  *             passes over the others eight at a time (victim_scan.h)
  *   pass      each unpinned entry that is old enough is offered; a choice with twice its number
  *             cuts itself down to the best (streaming selection, O(1) each), and keeps its floor
@@ -14,9 +14,9 @@
  *             again: it must be unpinned and at least as old as it was, so that nothing used since
  *             is purged
  *   ahead     when half of a list is left, the next pass begins, and goes on in steps of its own
- *             between two requests; beside what is taken of the rest only as far as it has fallen
- *             behind. It finds that rest too, and the next ones. A request seldom waits
- *   clock     a finished pass raises the generation: ages are thus in 64ths of a turnover of the
+ *             between two requests, to be done when a quarter is left; only if it is late by that
+ *             quarter, too, requests go on with it. It finds that rest too, and the next ones
+ *   clock     a finished pass raises the generation: ages are thus in 32nds of a turnover of the
  *             cache, which is what an exact LRU would have to resolve, and in seconds when nobody
  *             wants anything
  *
@@ -41,11 +41,11 @@
 #include "daemon/core/pool.h"
 
 /* Lower: more passes for each frame in a large cache; higher: 32 bytes each, for each tier. At 4
- * KiB frames a 64th of 16 GiB. */
+ * KiB frames a 32nd of 8 GiB. */
 #define VICTIM_LIST_MAX 65536u
 #define VICTIM_LIST_ONE_MAX 8192u /* the same for the lists of one client */
 #define VICTIM_LIST_MIN 64u       /* lower: a pass over the clients for too few frames */
-#define VICTIM_LIST_PART 64u      /* lower: coarser than LRU; higher: more entries to look at */
+#define VICTIM_LIST_PART 32u      /* lower: coarser than LRU; higher: more entries to look at */
 /* Slots to look at for each victim, at most. Lower: of tables that are nearly empty the order is
  * coarser than LRU; higher: who makes large tables and keeps nothing in them slows all others. */
 #define VICTIM_SLOTS_MAX 1024u

@@ -11,7 +11,7 @@ static_assert(DIGITS == 1u << DIGIT_BITS, "a count for each digit");
 
 /* Victims that a floor is found from. Lower: the floor is off by more than a few percent; higher: a
  * cut takes longer than 0.2 ms. */
-#define FLOOR_SAMPLE 8192u
+#define FLOOR_SAMPLE 2048u
 /* Victims that are sorted in one go, exactly. Higher: a step between two requests takes longer than
  * 15 us. Lower: the list of a small cache is no exact LRU. */
 #define SORT_MAX 512u
@@ -19,7 +19,9 @@ static_assert(DIGITS == 1u << DIGIT_BITS, "a count for each digit");
  * than 0.1 ms. Lower: of equals those who were offered first pay more. */
 #define CUT_MAX 4096u
 #define SORT_CHUNK 512u /* of more than that, between two looks at what is left of a slice */
-#define SORT_WORK 16    /* for a victim, in entries that a pass looks at */
+/* For a victim, in entries that a pass looks at. */
+#define SORT_WORK 16
+#define CUT_WORK 8
 
 static uint64_t key_of(const struct victim *victim)
 {
@@ -176,8 +178,12 @@ static void sort_coarsely(struct victim_choice *choice, struct victim *list, uin
 
 bool victim_choice_finish(struct victim_choice *choice, struct victim_list *list, int64_t *work)
 {
-	if (choice->n > choice->n_max && choice->n <= CUT_MAX)
+	if (choice->n > choice->n_max && choice->n <= CUT_MAX) {
+		*work -= (int64_t)choice->n * CUT_WORK;
 		cut(choice);
+		if (*work <= 0)
+			return false;
+	}
 	PAGED_CHECK(choice->n <= 2 * choice->n_room && SORT_MAX <= choice->n_room);
 	if (choice->n <= SORT_MAX) {
 		sort_exactly(choice, list->at);

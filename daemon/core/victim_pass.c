@@ -19,10 +19,11 @@ static_assert(WEIGHT_ONE / (COST_MIN_NS / COST_WANTED_DIVISOR) < UINT64_C(1) << 
 #define SAMPLED_SLOTS 65536u
 /* Entries for each list's worth of the tables. Lower: floors are farther off; higher: a pass takes
  * longer. */
-#define SAMPLE 64u
+#define SAMPLE 32u
 /* Work for a frame, for each time that the tables are longer than a list: half a list is left when
- * the next pass begins, and the sample, offers and order come to as much as the looking. */
-#define RATE 6u
+ * the next pass begins, a quarter when it is to be done, and the sample, offers and order come to
+ * twice as much as the looking. */
+#define RATE 12u
 
 /* A client's table in one slice. */
 struct scan {

@@ -1,6 +1,6 @@
 /* daemon/core/victim_scan.h - which of eight entries of a purge table are worth a second look.
  *
- * A pass looks at some 64 entries for each frame that it finds, so nearly all of them are passed
+ * A pass looks at some 32 entries for each frame that it finds, so nearly all of them are passed
  * over, and the time of a purge is theirs. Here eight are judged at once, in registers of four
  * words. It is a filter: the loads are not those of shm/access.h, nothing is ordered by them, and
  * whatever passes is loaded again and judged by that. What a client changes meanwhile is counted as

@@ -14,10 +14,11 @@
  * bulk. An owner that takes as fast as that never comes to an empty magazine.
  *
  * What a client writes here is a hint, and it may write whenever it likes. So: a ring gets what a
- * PcpRefill would get and nothing that somebody waits for; RINGS_PER_STEP bound a step, after which
- * sockets have their turn; the round begins behind the client that was answered last. A ring that
- * brings its client nothing counts against BELL_BUDGET: when that is used up nobody looks at its
- * bell until the next tick, and it keeps nobody awake. */
+ * PcpRefill would get, what can be purged for it at once too, and nothing that somebody waits for;
+ * RINGS_PER_STEP bound a step, after which sockets have their turn; the round begins behind the
+ * client that was answered last. A ring that brings its client nothing is refused, and its owner
+ * sends a PcpRefill. It counts against BELL_BUDGET: when that is used up nobody looks at its bell
+ * until the next tick, and it keeps nobody awake. */
 #include "daemon/session/session_private.h"
 
 /* Rings answered in one step, of at most one bulk each. Lower: more steps; higher: requests that
@@ -150,13 +151,14 @@ static void fill_watched(struct session *session, uint32_t n_most)
 
 	for (uint32_t i = bell->n_watched; i-- > 0 && n_most > 0;) {
 		struct bell_watched *watched = &bell->watched[i];
+		uint32_t n;
 
 		if (!pool_is_low(session->pool, &watched->place))
 			continue;
 		n_most--;
 		watched->filled_ns = session->now_ns;
 		if (park_demand(session) > 0 ||
-		    pool_refill_ahead(session->pool, &watched->place, 0) == 0)
+		    pool_refill_ahead(session->pool, &watched->place, 0, &n))
 			unwatch(bell, i);
 		else if (session->bell_place[watched->place.client])
 			bell_heard(session, watched->place.client);
@@ -168,16 +170,20 @@ static void answer(struct session *session, struct bell_client *heard)
 {
 	uint32_t thread = (uint32_t)__builtin_ctzll(heard->rings);
 	struct pool_place place;
-	uint32_t n = 0;
+	uint32_t want = pool_read_ring(session->pool, heard->client, thread, &place), n;
+	int r = POOL_BUSY;
 
 	heard->rings &= heard->rings - 1;
 	if (park_demand(session) == 0)
-		n = pool_answer_ring(session->pool, heard->client, thread, &place);
-	if (n > 0) {
+		r = pool_refill_ahead(session->pool, &place, want, &n);
+	if (r == POOL_NO_FRAMES && reclaim_for_ring(session))
+		r = pool_refill_ahead(session->pool, &place, want, &n);
+	if (r == 0) {
 		heard->heard_ns = session->now_ns;
 		bell_watch(session, &place);
 	} else {
 		heard->n_vain++;
+		pool_refuse_ring(session->pool, &place);
 	}
 	pool_count(session->pool, COUNTER_pcp_bell, 1);
 }

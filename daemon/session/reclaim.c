@@ -156,6 +156,18 @@ static bool purge_for_demand(struct session *session)
 	return true;
 }
 
+bool reclaim_for_ring(struct session *session)
+{
+	uint64_t left = lacking(session), frames;
+
+	if (left == 0)
+		return false;
+	PAGED_PROBE(mm_vmscan_direct_reclaim_begin, CLIENT_NONE, left);
+	(void)purge(session, bits_min(left, PURGE_DIRECT), CLIENT_NONE, &frames);
+	PAGED_PROBE(mm_vmscan_direct_reclaim_end, frames);
+	return frames > 0;
+}
+
 /* What of that which is missing falls to purgeable frames: their part of the weight. */
 static uint64_t weigh_share(const struct session *session)
 {
@@ -393,7 +405,7 @@ bool reclaim_pump(struct session *session)
 
 	reclaim->purged = reclaim->looked_ahead = false;
 	/* What is purged for nobody comes after what it would have to look at. */
-	if (park_demand(session) == 0 && pool_purge_is_behind(session->pool, PURGE_STEP))
+	if (park_demand(session) == 0 && pool_purge_is_behind(session->pool))
 		look_ahead(session);
 	served = pump(session);
 	if (pool_purge_is_looking(session->pool)) {

@@ -1,10 +1,6 @@
 /* tests/unit/test_bell.c - daemon/session/bell.c: refills without a request, and who rings in vain.
  */
-#include "tests/support/fixture_session.h"
-
-#include <errno.h>
-
-#define NR_FRAMES 16384u
+#include "tests/unit/ladder_fixture.h"
 
 static void ring(struct shell *s, struct shell_client a, uint64_t magazine, uint32_t want)
 {
@@ -204,6 +200,51 @@ static void those_who_wait_come_before_those_who_ring(void)
 	shell_close(s);
 }
 
+static uint64_t word_of(const struct shell *s, struct shell_client a)
+{
+	return *(uint64_t *)(void *)(s->pool.ctl[a.id] + shm_ctl_ring_offset(0));
+}
+
+static void a_ring_gets_what_can_be_purged_at_once(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = consumer(s), b = shell_attach(s, "b", 0);
+	uint64_t requests;
+
+	make_purgeable(s, b, (uint32_t)shell_fill(s, b, pool_watermark_min(s->pool.pool)));
+	requests = counter(s, COUNTER_rpc_requests);
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT(count(s, a) > 0);
+	CU_ASSERT_NOT_EQUAL(word_of(s, a), SHM_RING_REFUSED);
+	CU_ASSERT_EQUAL(counter(s, COUNTER_rpc_requests), requests);
+	CU_ASSERT(counter(s, COUNTER_pgpurge) > 0);
+	/* However many it wants. */
+	take(s, a, count(s, a));
+	ring(s, a, MAGAZINE_HOT, UINT32_MAX);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT(count(s, a) > 0);
+	CU_ASSERT(counter(s, COUNTER_pgpurge) <= 2 * (64 + pool_watermark_high(s->pool.pool)));
+	FIXTURE_AUDIT(&s->pool);
+	shell_close(s);
+}
+
+static void who_rings_in_vain_is_told_so(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = consumer(s), b = shell_attach(s, "b", 0);
+
+	(void)shell_fill(s, b, pool_watermark_min(s->pool.pool));
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	CU_ASSERT_EQUAL(word_of(s, a), SHM_RING_REFUSED);
+	ring(s, a, UINT32_MAX, 1); /* no magazine */
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT_EQUAL(word_of(s, a), SHM_RING_REFUSED);
+	shell_close(s);
+}
+
 static void a_reader_gets_nothing_by_ringing(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
@@ -264,6 +305,8 @@ CU_TestInfo test_bell[] = {
 	 who_was_silent_for_a_second_is_not_looked_at},
 	{"a_ring_gets_no_more_than_the_quota", a_ring_gets_no_more_than_the_quota},
 	{"those_who_wait_come_before_those_who_ring", those_who_wait_come_before_those_who_ring},
+	{"a_ring_gets_what_can_be_purged_at_once", a_ring_gets_what_can_be_purged_at_once},
+	{"who_rings_in_vain_is_told_so", who_rings_in_vain_is_told_so},
 	{"a_reader_gets_nothing_by_ringing", a_reader_gets_nothing_by_ringing},
 	{"the_list_is_bounded_and_forgets_who_was_heard_first",
 	 the_list_is_bounded_and_forgets_who_was_heard_first},

@@ -2,17 +2,27 @@
  * need; and daemon/core/cost: what those who say nothing are thought to cost. */
 #include "tests/unit/purge_fixture.h"
 
+#define ENTRIES 4096u
+#define LIST (ENTRIES / VICTIM_LIST_PART)
+
 /* Half of a list is taken, one frame after the other: a pass for the next list is under way. */
 static void take_half_a_list(struct fixture *f)
 {
 	uint32_t n = 0;
 
 	f->pool.pool->meta->generation = 1000;
-	for (uint32_t i = 0; i < 4000; i++)
+	for (uint32_t i = 0; i < ENTRIES; i++)
 		(void)arm_new(f, f->a, i, i / 8);
-	while (!pool_purge_is_looking(f->pool.pool) && n++ < 128)
+	pool_tick(f->pool.pool); /* counts them */
+	while (!pool_purge_is_looking(f->pool.pool) && n++ < LIST)
 		CU_ASSERT_EQUAL(purge(f, 1), 1);
-	CU_ASSERT_FATAL(n >= 32 && n < 128);
+	CU_ASSERT_FATAL(n >= LIST / 4 && n < LIST);
+}
+
+static void purge_one_by_one(struct fixture *f, uint32_t n)
+{
+	while (n--)
+		CU_ASSERT_EQUAL(purge(f, 1), 1);
 }
 
 static void what_is_looked_for_ahead_costs_the_next_purges_nothing(void)
@@ -21,33 +31,36 @@ static void what_is_looked_for_ahead_costs_the_next_purges_nothing(void)
 	uint64_t scanned;
 	uint32_t steps = 0;
 
-	setup(&f, 16384);
+	setup(&f, 4 * ENTRIES);
 	take_half_a_list(&f);
-	CU_ASSERT(pool_purge_is_behind(f.pool.pool, 20));
+	CU_ASSERT(pool_purge_is_behind(f.pool.pool));
 	for (; pool_purge_is_looking(f.pool.pool); steps++)
 		pool_purge_ahead(f.pool.pool);
 	CU_ASSERT(steps > 0 && steps < 20);
-	CU_ASSERT(!pool_purge_is_behind(f.pool.pool, 20));
+	CU_ASSERT(!pool_purge_is_behind(f.pool.pool));
 	scanned = fixture_pool_counter(&f.pool, COUNTER_pgscan);
-	for (uint32_t i = 0; i < 60; i++)
-		CU_ASSERT_EQUAL(purge(&f, 1), 1);
+	purge_one_by_one(&f, LIST / 2);
 	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgscan), scanned);
-	/* Nobody younger than a 64th of all went. */
-	for (uint32_t i = 200; i < 4000; i++)
+	/* Nobody went who was not among the oldest. */
+	for (uint32_t i = LIST + 1; i < ENTRIES; i++)
 		CU_ASSERT_EQUAL(pins_of(&f, f.a, i), 0);
 	teardown(&f);
 }
 
-static void who_has_not_looked_ahead_looks_as_it_purges(void)
+/* Nobody does it ahead: a quarter of a list is purged all the same, then purges go on with it, and
+ * it is done before the list is through. */
+static void who_comes_when_it_is_late_goes_on_with_it(void)
 {
 	struct fixture f;
 	uint64_t scanned;
 
-	setup(&f, 16384);
+	setup(&f, 4 * ENTRIES);
 	take_half_a_list(&f);
 	scanned = fixture_pool_counter(&f.pool, COUNTER_pgscan);
-	for (uint32_t i = 0; i < 30; i++)
-		CU_ASSERT_EQUAL(purge(&f, 1), 1);
+	purge_one_by_one(&f, LIST / 4 - 8);
+	CU_ASSERT(pool_purge_is_behind(f.pool.pool));
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_pgscan), scanned);
+	purge_one_by_one(&f, LIST / 8);
 	CU_ASSERT(!pool_purge_is_looking(f.pool.pool));
 	CU_ASSERT(fixture_pool_counter(&f.pool, COUNTER_pgscan) > scanned);
 	pool_purge_ahead(f.pool.pool); /* nothing to do */
@@ -95,8 +108,7 @@ static void one_client_alone_does_not_set_what_a_silent_one_costs(void)
 CU_TestInfo test_victim_ahead[] = {
 	{"what is looked for ahead costs the next purges nothing",
 	 what_is_looked_for_ahead_costs_the_next_purges_nothing},
-	{"who has not looked ahead looks as it purges",
-	 who_has_not_looked_ahead_looks_as_it_purges},
+	{"who comes when it is late goes on with it", who_comes_when_it_is_late_goes_on_with_it},
 	{"one client alone does not set what a silent one costs",
 	 one_client_alone_does_not_set_what_a_silent_one_costs},
 	CU_TEST_INFO_NULL,
