@@ -50,9 +50,16 @@ void victim_forget(struct pool *pool, client_id client)
 	pool->victims_one.gone.client[client] = pool->victims_one.gone_since.client[client] = 1;
 	pool->victims.left_out[client] = pool->victims_one.left_out[client] = 0;
 	pool->victims.misses[client] = pool->victims_one.misses[client] = 0;
+	pool->victims.has_left[client] = pool->victims_one.has_left[client] = 0;
 	if (pool->victims_one.client == client)
 		pool->victims_one.asking = false;
 	wait_no_more(&pool->victims_one.turn, client);
+}
+
+static void forget_misses(struct victims *victims)
+{
+	memset(victims->misses, 0, sizeof victims->misses);
+	memset(victims->has_left, 0, sizeof victims->has_left);
 }
 
 /* The lists that are ready are those that are served now. */
@@ -67,7 +74,7 @@ static void change_lists(struct victims *victims)
 	victims->gone = victims->gone_since;
 	victims->lists_for_it = victims->for_it;
 	victims->for_it = false;
-	memset(victims->misses, 0, sizeof victims->misses);
+	forget_misses(victims);
 	victims->phase = VICTIM_IDLE;
 }
 
@@ -111,9 +118,12 @@ static bool take(struct pool *pool, struct victims *victims, enum pool_tier tier
 		return miss(victims, client);
 	}
 	if (!purge_take(pool, client, tier, at, word, &reference, batch, ret_frames)) {
-		/* Who came to its min since the pass has nothing more to give, and hides others. */
+		/* Who came to its min since the pass has nothing more to give, and hides others;
+		 * who left this tier only hides who is still in it. */
 		if (!quota_yields(pool, client, POOL_TIER_SPARED, UINT64_C(1) << reference.order))
 			(void)miss(victims, client);
+		else
+			victims->has_left[client] |= pool_client_tier(pool, client) > tier;
 		return false;
 	}
 	victims->misses[client] -= VICTIM_MISSES_MAX;
@@ -158,17 +168,21 @@ static void fetch_ahead(const struct pool *pool, const struct victim_list *list)
 		__builtin_prefetch(&map[map[pfn].prev], 1);
 }
 
-/* Is there somebody in the tier whose frames the list had no room for? */
-static bool has_more(const struct pool *pool, const struct victims *victims, uint32_t tier)
+/* Is there somebody in the tier whose frames a list that was cut had no room for? */
+static bool is_hidden(const struct pool *pool, const struct victims *victims, uint32_t tier)
 {
-	if (!victims->list[tier].cut || victims->list[tier].taken == 0)
-		return false;
 	for (client_id id = 1; id <= pool->last_table; id++)
 		if ((victims->client == CLIENT_NONE || victims->client == id) &&
 		    purge_has_table(pool, id) && (uint32_t)pool_client_tier(pool, id) <= tier &&
-		    pool_meta_client(pool, id)->nr_purgeable > 0)
+		    victims->left_out[id] <= tier && pool_meta_client(pool, id)->nr_purgeable > 0)
 			return true;
 	return false;
+}
+
+static bool has_more(const struct pool *pool, const struct victims *victims, uint32_t tier)
+{
+	return victims->list[tier].cut && victims->list[tier].taken > 0 &&
+	       is_hidden(pool, victims, tier);
 }
 
 static void drop_lists(struct victims *victims)
@@ -176,26 +190,38 @@ static void drop_lists(struct victims *victims)
 	victims->phase = VICTIM_IDLE;
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
 		victims->list[t].n = victims->list[t].next = 0;
-	memset(victims->misses, 0, sizeof victims->misses);
+	forget_misses(victims);
+}
+
+/* What a list that was in vain says of a client: it is left out from now on. Of those who left the
+ * tier nobody is blamed, but that tier has no place for them. */
+static bool leave_out(struct victims *victims, client_id client, uint32_t tier, bool any_hidden)
+{
+	uint32_t least = victims->misses[client] > 0               ? VICTIM_TIERS
+			 : victims->has_left[client] && any_hidden ? tier + 1
+								   : 0;
+
+	if (least == 0)
+		return false;
+	victims->left_out[client] = (uint8_t)bits_max(victims->gone.client[client] ? 0 : least,
+						      victims->left_out[client]);
+	return true;
 }
 
 /* Was the list, which is through, filled in vain while it had no room for others? Who did it, if it
- * has not died, is left out from now on, so that this is true at most once for each client and
- * tick. What was taken from the list of the tier before is in this one, too: it is no miss that a
- * client is blamed for.
- */
+ * has not died, is left out from now on, so that this is true at most once for each client, tier
+ * and tick. What was taken from the list of the tier before is in this one, too: it is no miss that
+ * a client is blamed for. */
 static bool was_in_vain(const struct pool *pool, struct victims *victims, uint32_t tier)
 {
 	const struct victim_list *list = &victims->list[tier];
-	bool any = false;
+	bool any = false, any_hidden;
 
 	if (victims->forgiven || !list->cut || list->n / (1 + VICTIM_MISSES_MAX) <= list->taken)
 		return false;
+	any_hidden = is_hidden(pool, victims, tier);
 	for (client_id id = 1; id <= pool->last_table; id++)
-		if (victims->misses[id] > 0) {
-			any = true;
-			victims->left_out[id] = !victims->gone.client[id]; /* nor who has its id */
-		}
+		any |= leave_out(victims, id, tier, any_hidden);
 	if (any) {
 		victims->any_left_out = true;
 		drop_lists(victims);

@@ -31,7 +31,9 @@
  * between the pass and the list fills them all the same. So a list that did not hold all there is
  * and was in vain is looked through for who filled it: they are left out until the others have
  * nothing more for a request, at most until the next tick, and the pass begins again. Before a
- * request ends with less than it asked for all are looked at.
+ * request ends with less than it asked for all are looked at. Who left the tier of a list since the
+ * pass may fill it in vain, too: as long as somebody else is in that tier it is left out of that
+ * one alone, and pays with those of its own.
  *
  * Ties, of which there are many, are decided by a hash for each eight slots: neither the first
  * client nor the first slots pay more than others. In the list they lie in the order of the tables,
@@ -144,7 +146,9 @@ struct victims {
 	bool forgiven; /* in this request: nobody is left out any more */
 	/* Of the lists: misses, less VICTIM_MISSES_MAX for each victim taken. */
 	int32_t misses[SHM_MAX_CLIENTS + 1];
-	uint8_t left_out[SHM_MAX_CLIENTS + 1]; /* its victims were none */
+	uint8_t has_left[SHM_MAX_CLIENTS + 1]; /* of the lists: the tier of one that it is in */
+	/* The first tier whose list it is offered to; VICTIM_TIERS: none, its victims were none. */
+	uint8_t left_out[SHM_MAX_CLIENTS + 1];
 	struct victim_turn turn;
 };
 

@@ -47,10 +47,10 @@ static void find_lists(const struct pool *pool, const struct victims *victims, c
 {
 	const struct shm_client *shown = pool_meta_client(pool, client);
 	enum pool_tier tier = pool_client_tier(pool, client);
-	bool any = tier != POOL_TIER_PROTECTED && !victims->left_out[client];
+	uint32_t least = (uint32_t)bits_max((uint32_t)tier, victims->left_out[client]);
 
 	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-		offered[t] = any && t >= (uint32_t)tier &&
+		offered[t] = tier != POOL_TIER_PROTECTED && t >= least &&
 			     (t != POOL_TIER_SPARED || shown->low > shown->min);
 }
 

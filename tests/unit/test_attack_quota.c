@@ -101,6 +101,52 @@ static void who_dies_hides_nobody(void)
 	shell_close(s);
 }
 
+/* So that a pass knows how much there is, and its lists are no longer than they need to be. */
+static void count_tables(struct pool *pool)
+{
+	do
+		victim_tick(pool);
+	while (pool->count_cursor.client <= pool->last_table);
+}
+
+/* The list of those who are over their high is full of one who is not any more: the other, who is,
+ * pays all the same, and not those who never were. */
+static void who_leaves_its_tier_does_not_hide_the_rest_of_it(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool_limits over = {.high = 1}, not_over = {.high = 0};
+	struct shell_client old, young, thrifty;
+	struct pool *pool = s->pool.pool;
+	uint64_t got = 0;
+	bool again = true;
+
+	thrifty = attach_full(s, "thrifty");
+	old = attach_full(s, "old");
+	pool_meta(pool)->generation += 1000;
+	young = attach_full(s, "young");
+	pool_client_set_limits(pool, old.id, &over);
+	pool_client_set_limits(pool, young.id, &over);
+	count_tables(pool);
+	CU_ASSERT_EQUAL(pool_purge(pool, 64, CLIENT_NONE, &again), 0);
+	while (pool_purge_is_looking(pool))
+		pool_purge_ahead(pool);
+	pool_client_set_limits(pool, old.id, &not_over);
+	for (uint32_t i = 0; again && got < 64 && i < 100; i++)
+		got += pool_purge(pool, 64 - got, CLIENT_NONE, &again);
+	CU_ASSERT_EQUAL(got, 64);
+	CU_ASSERT_EQUAL(pool_client(pool, young.id)->nr_purged, 64);
+	CU_ASSERT_EQUAL(pool_client(pool, old.id)->nr_purged, 0);
+	CU_ASSERT_EQUAL(pool_client(pool, thrifty.id)->nr_purged, 0);
+	/* When the other has paid, those who left pay as all do: nobody is left out for it. */
+	pool_client_set_limits(pool, young.id, &not_over);
+	got = 0;
+	for (uint32_t i = 0, next = 1; (again || next) && got < 1000 && i < 1000; i++, next = 0)
+		got += pool_purge(pool, 1000 - got, CLIENT_NONE, &again);
+	CU_ASSERT_EQUAL(got, 1000);
+	CU_ASSERT(pool_client(pool, old.id)->nr_purged > 0);
+	shell_close(s);
+}
+
 /* A table costs eight bytes a slot, and no frame. */
 static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 {
@@ -112,9 +158,7 @@ static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 
 	for (uint32_t i = 0; i < N_EMPTY; i++)
 		make_table(s, shell_attach(s, "empty", 1));
-	/* what there is has been counted */
-	while (pool->count_cursor.client <= pool->last_table)
-		victim_tick(pool);
+	count_tables(pool);
 	scanned = fixture_pool_counter(&s->pool, COUNTER_pgscan);
 	for (uint32_t i = 0; got < 2000 && i < 100000; i++)
 		got += pool_purge(pool, 32, CLIENT_NONE, &again);
@@ -157,6 +201,8 @@ CU_TestInfo test_attack_quota[] = {
 	 two_at_their_max_do_not_undo_each_others_search},
 	{"who falls to its min hides nobody", who_falls_to_its_min_hides_nobody},
 	{"who dies hides nobody", who_dies_hides_nobody},
+	{"who leaves its tier does not hide the rest of it",
+	 who_leaves_its_tier_does_not_hide_the_rest_of_it},
 	{"large tables with nothing in them slow nobody down much",
 	 large_tables_with_nothing_in_them_slow_nobody_down_much},
 	{"who has what it asks for does not wait with others",
