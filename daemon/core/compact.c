@@ -57,6 +57,16 @@ void pool_compact_begin(struct pool *pool, order_t order)
 	PAGED_PROBE(mm_compaction_begin, order);
 }
 
+/* Sums of these tell whether the frames that were counted are those that lie there: a table may
+ * name one frame twice. Who finds another set with the same sum wins one try in vain. */
+static uint32_t mark_of(pfn_t pfn)
+{
+	uint32_t mark = pfn * UINT32_C(2654435761);
+
+	mark = (mark ^ mark >> 15) * UINT32_C(2246822519);
+	return mark ^ mark >> 13;
+}
+
 /* --- COUNT ---------------------------------------------------------------------------------------
  */
 
@@ -78,6 +88,7 @@ static void count_entry(struct pool *pool, client_id client, uint64_t word)
 	run = &pool->compact_run[(entry.pfn - compact->from) >> compact->order];
 	pool->compact.has_counted = true;
 	run->n_frames += (uint32_t)frames;
+	run->marks += mark_of(entry.pfn);
 	run->cost_ns += frames * pool->client[client].cost.in_force_ns;
 }
 
@@ -118,7 +129,7 @@ static void judge_run(struct pool *pool, pfn_t run_start)
 	uint64_t size = UINT64_C(1) << compact->order;
 
 	if (run->n_frames == 0 || compact->n_free + run->n_frames != size ||
-	    run_start < pool->buddy.zones[zone].start_pfn ||
+	    run->marks != compact->marks || run_start < pool->buddy.zones[zone].start_pfn ||
 	    run_start + size > pool->buddy.offline_from[zone] || run->cost_ns >= compact->best_cost)
 		return;
 	compact->best = run_start;
@@ -140,12 +151,14 @@ static void choose_slice(struct pool *pool)
 			compact->n_free = 0;
 		else if (word.state == PAGE_FREE && word.flags == 0 && word.order < compact->order)
 			compact->n_free += 1u << word.order;
+		else
+			compact->marks += mark_of(head);
 		compact->at = (pfn_t)bits_min(next, end);
 		if ((compact->at & mask) != 0)
 			continue;
 		if (word.order < compact->order)
 			judge_run(pool, (pfn_t)(compact->at - mask - 1));
-		compact->n_free = 0;
+		compact->n_free = compact->marks = 0;
 	}
 	if (compact->at < end)
 		return;

@@ -56,6 +56,7 @@ struct resize {
 enum compact_phase { COMPACT_IDLE, COMPACT_COUNT, COMPACT_CHOOSE, COMPACT_PURGE };
 struct compact_run {
 	uint32_t n_frames; /* that could be purged */
+	uint32_t marks;    /* of which: a sum over their pfns */
 	uint64_t cost_ns;
 };
 struct compact {
@@ -64,6 +65,7 @@ struct compact {
 	pfn_t from, next; /* of this window and the next */
 	pfn_t at;         /* of the walk */
 	uint32_t n_free;  /* frames of the run that it is in */
+	uint32_t marks;   /* of the blocks there that are not free */
 	bool has_counted; /* a frame of this window that can be purged */
 	struct pool_range range;
 	pfn_t best;

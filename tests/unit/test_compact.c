@@ -110,6 +110,36 @@ static void nobody_is_taken_below_its_min_for_it(void)
 	teardown(&w.f);
 }
 
+/* As many entries as the run has frames, and half of them twice: the rest is somebody else's. */
+static void a_frame_that_is_listed_twice_counts_once(void)
+{
+	static struct world w;
+	uint32_t n = 0;
+
+	fill(&w);
+	for (uint32_t i = 0; i < w.n; i++)
+		if (w.pfn[i] >> RUN == 1 && n++ < RUN_FRAMES / 2) {
+			arm(&w.f, w.f.a, w.n_slots++, w.pfn[i], 0);
+			arm(&w.f, w.f.a, w.n_slots++, w.pfn[i], 0);
+		}
+	CU_ASSERT_EQUAL(n, RUN_FRAMES);
+	CU_ASSERT_EQUAL(compact(&w), 0);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_pgpurge), 0);
+	teardown(&w.f);
+	/* Nor does it spoil what others have there. */
+	fill(&w);
+	arm_run(&w, 1, 0);
+	for (uint32_t i = 0; i < w.n; i++)
+		if (w.pfn[i] >> RUN == 2) {
+			arm(&w.f, w.f.a, w.n_slots++, w.pfn[i], 0);
+			arm(&w.f, w.f.a, w.n_slots++, w.pfn[i], 0);
+		}
+	CU_ASSERT_EQUAL(compact(&w), RUN_FRAMES);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_compact_success), 1);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, 1u << RUN).order, RUN);
+	teardown(&w.f);
+}
+
 static void a_range_is_purged_whatever_its_age(void)
 {
 	static struct world w;
@@ -132,6 +162,7 @@ CU_TestInfo test_compact[] = {
 	{"a run with one frame that stays is left alone",
 	 a_run_with_one_frame_that_stays_is_left_alone},
 	{"nobody is taken below its min for it", nobody_is_taken_below_its_min_for_it},
+	{"a frame that is listed twice counts once", a_frame_that_is_listed_twice_counts_once},
 	{"a range is purged whatever its age", a_range_is_purged_whatever_its_age},
 	CU_TEST_INFO_NULL,
 };
