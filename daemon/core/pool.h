@@ -328,8 +328,12 @@ void pool_client_override(struct pool *pool, client_id client, uint32_t bit, con
 /* --- purgeable frames (purge.c)
  * ---------------------------------------------------------------------------------- */
 
+/* Slots that the client's purge table may have at most: its user's share of what all may have
+ * (quota.h), never fewer than it has. O(clients). */
+uint32_t pool_purge_slots_most(const struct pool *pool, client_id client);
 /* The client's purge table gets at least nr_slots slots, whose memory is there by now; never fewer
- * than it has. TABLE_FULL: more than the segment has frames. */
+ * than it has. TABLE_FULL: more than the segment has frames. The caller has asked
+ * pool_purge_slots_most(). */
 int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
 		     uint32_t *ret_nr_slots);
 /* Purges at least n_frames frames of the client, or, with CLIENT_NONE, of all: tier by tier, in a

@@ -17,6 +17,7 @@
  * victim.c's affair. */
 #include "daemon/core/purge.h"
 
+#include "daemon/core/quota.h"
 #include "daemon/core/victim.h"
 #include "paged/bits.h"
 #include "paged/probe.h"
@@ -26,6 +27,41 @@ void purge_open(struct pool *pool, client_id client, uint32_t nr_slots)
 	pool->client[client].purge_slots = nr_slots;
 	if (nr_slots && client > pool->last_table)
 		pool->last_table = client;
+}
+
+/* Tables are memory of the daemon's. They grow by pages of so many slots, which is what is counted.
+ */
+#define PAGE_SLOTS 512u
+/* Of all clients, for each frame of the segment. Lower: several users that each list all that they
+ * may have are refused; higher: 8 bytes a slot, so that with 8 it is a 64th of the segment. */
+#define SLOTS_FOR_FRAME 8u
+/* The same for a small segment. Lower: many processes in it are refused; higher: 8 MiB. */
+#define SLOTS_LEAST (UINT32_C(1) << 20)
+
+static uint32_t pages_of(uint32_t nr_slots)
+{
+	return (uint32_t)(((uint64_t)nr_slots + PAGE_SLOTS - 1) / PAGE_SLOTS);
+}
+
+uint32_t pool_purge_slots_most(const struct pool *pool, client_id client)
+{
+	uint64_t all = bits_max((uint64_t)pool->nr_frames * SLOTS_FOR_FRAME, SLOTS_LEAST);
+	struct quota_rule rule = {.capacity = (uint32_t)(all / PAGE_SLOTS), .alpha = 1};
+	uint32_t uid = pool_meta_client(pool, client)->uid, used = 0, mine = 0, own, most;
+
+	rule.spare = rule.capacity / 16;
+	for (client_id id = 1; id <= pool->last_table; id++) {
+		uint32_t n = pool->client[id].state == CLIENT_ATTACHED
+				     ? pages_of(pool->client[id].purge_slots)
+				     : 0;
+
+		used += n;
+		mine += pool_meta_client(pool, id)->uid == uid ? n : 0;
+	}
+	own = pages_of(pool->client[client].purge_slots);
+	most = quota_most(&rule, used, mine) - mine + own;
+	return (uint32_t)bits_max(bits_min((uint64_t)most * PAGE_SLOTS, pool->nr_frames),
+				  pool->client[client].purge_slots);
 }
 
 int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots, uint32_t *ret_nr_slots)

@@ -20,6 +20,17 @@ bool quota_admits(const struct quota_rule *rule, uint32_t used, uint32_t mine)
 	return free > rule->spare && mine < (uint64_t)rule->alpha * (free - rule->spare);
 }
 
+/* One more is admitted while mine < alpha * (left - mine), where left is what others leave. */
+uint32_t quota_most(const struct quota_rule *rule, uint32_t used, uint32_t mine)
+{
+	uint64_t kept = (uint64_t)(used - mine) + rule->spare;
+	uint64_t left = kept < rule->capacity ? rule->capacity - kept : 0;
+	uint64_t most = (rule->alpha * left + rule->alpha) / (UINT64_C(1) + rule->alpha);
+
+	most = bits_max(most, mine);
+	return most ? (uint32_t)most : quota_admits(rule, used, mine);
+}
+
 uint64_t quota_charged(const struct pool *pool, client_id client)
 {
 	const struct shm_client *shown = pool_meta_client(pool, client);

@@ -16,6 +16,7 @@
  *   rows of caches    user     1      32     496 of 1024        shrinker.c
  *   clients           user     64     4      1005 of 1024       handshake.c
  *   connections       user     64     16     1993 of 2048       handshake.c
+ *   purge tables      user     1      1/16   a table for each frame, four times over   purge.c
  *
  * Pure; the caller counts. */
 #ifndef DAEMON_CORE_QUOTA_H
@@ -31,5 +32,8 @@ struct quota_rule {
 
 /* May a holder of `mine` entries take one more, where all holders together have `used`? */
 bool quota_admits(const struct quota_rule *rule, uint32_t used, uint32_t mine);
+
+/* The most that it may have, if it takes them one by one; what it has, if that is more. O(1). */
+uint32_t quota_most(const struct quota_rule *rule, uint32_t used, uint32_t mine);
 
 #endif

@@ -98,7 +98,7 @@ void dispatch_heads_ready(struct session *session, const struct session_event *e
 
 static void do_purge_table(const struct request *req)
 {
-	uint32_t wanted = req->message->purge_table.nr_slots;
+	uint32_t wanted = req->message->purge_table.nr_slots, most;
 	const struct shm_client *shown = pool_client(req->session->pool, req->client);
 	struct session_action *action;
 
@@ -110,8 +110,17 @@ static void do_purge_table(const struct request *req)
 		ok(req)->count = shown->purge_slots;
 		return;
 	}
+	most = pool_purge_slots_most(req->session->pool, req->client);
+	if (most <= shown->purge_slots) {
+		session_refuse(req->session, req->conn, req->message->id, -ENOSPC,
+			       "PurgeTable: the purge tables of uid %u have their share of what "
+			       "all may have: drop slots, or close clients",
+			       shown->uid);
+		return;
+	}
 	/* The rest is for the next request, so that nobody waits for the writing of a large one. */
-	wanted = (uint32_t)bits_min(wanted, (uint64_t)shown->purge_slots + TABLE_STEP);
+	wanted = (uint32_t)bits_min(bits_min(wanted, most),
+				    (uint64_t)shown->purge_slots + TABLE_STEP);
 	action = session_push(req->session, ACTION_TABLE);
 	action->conn = req->conn;
 	action->client = req->client;

@@ -222,7 +222,8 @@ void *pageclient_frame(const pageclient *client, uint32_t pfn);             /* N
 /* A block of this process gets a slot, which is pinned once; its frame is not to be freed or put but by the calls below.
  * Some ns; every so often, as the table doubles, one request. Memory: 8 bytes a slot of the daemon, 16 of the process.
  *   -EINVAL not the start of a block of this process     -ENOSPC  max_purgeable slots are in use, or as many as the client
- *   -EBUSY  a shared frame that it holds twice                     may have frames: drop some */
+ *   -EBUSY  a shared frame that it holds twice                     may have frames, or the tables of this user have their
+ *                                                                  share of what all may have: drop some */
 int   pageclient_purgeable_new(pageclient *client, void *frame, pageclient_slot *ret_slot);     /* pinned once by the caller */
 
 /* The frame of a slot, which stays until unpin; pins nest, up to 253. NULL with errno:

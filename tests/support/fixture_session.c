@@ -302,13 +302,19 @@ uint32_t shell_connect(struct shell *s, uint32_t uid, uint32_t pid)
 
 struct shell_client shell_attach(struct shell *s, const char *name, uint64_t max_frames)
 {
+	return shell_attach_as(s, SHELL_UID, name, max_frames);
+}
+
+struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *name,
+				    uint64_t max_frames)
+{
 	struct message hello = {.kind = MESSAGE_HELLO,
 				.hello = {.version_min = PROTOCOL_VERSION,
 					  .version_max = PROTOCOL_VERSION,
 					  .max_threads = FIXTURE_THREADS,
 					  .max_frames = max_frames}};
 	struct message create = {.kind = MESSAGE_PCP_CREATE};
-	struct shell_client client = {.conn = shell_connect(s, SHELL_UID, s->next_conn + 100)};
+	struct shell_client client = {.conn = shell_connect(s, uid, s->next_conn + 100)};
 	const struct message_reply *reply;
 
 	for (uint32_t i = 0; name[i] && i + 1 < MESSAGE_NAME_BYTES; i++)

@@ -110,6 +110,8 @@ void shell_again(struct shell *s);
 /* --- connections and clients --- */
 
 uint32_t shell_connect(struct shell *s, uint32_t uid, uint32_t pid);
+struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *name,
+				    uint64_t max_frames);
 struct shell_client shell_attach(struct shell *s, const char *name, uint64_t max_frames);
 uint32_t shell_observe(struct shell *s, uint32_t uid);
 void shell_hang_up(struct shell *s, uint32_t conn);

@@ -7,7 +7,7 @@
 
 #define MANY_FRAMES (1u << 18)
 #define HELD 10000u
-#define N_EMPTY 20u
+#define N_EMPTY 5u
 
 static void make_table(struct shell *s, struct shell_client c)
 {
@@ -157,7 +157,7 @@ static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 	bool again;
 
 	for (uint32_t i = 0; i < N_EMPTY; i++)
-		make_table(s, shell_attach(s, "empty", 1));
+		make_table(s, shell_attach_as(s, SHELL_UID + 1 + i, "empty", 1));
 	count_tables(pool);
 	scanned = fixture_pool_counter(&s->pool, COUNTER_pgscan);
 	for (uint32_t i = 0; got < 2000 && i < 100000; i++)
@@ -166,6 +166,38 @@ static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 	CU_ASSERT(got >= 2000);
 	CU_ASSERT(scanned < UINT64_C(3) * (1 + N_EMPTY) * MANY_FRAMES);
 	CU_ASSERT_EQUAL(pool_client(pool, honest.id)->nr_purged, got);
+	shell_close(s);
+}
+
+/* Half of what all users may have together, which is eight times the frames of the segment. */
+static void tables_of_one_user_leave_room_for_those_of_others(void)
+{
+	struct message table = {.kind = MESSAGE_PURGE_TABLE,
+				.purge_table = {.nr_slots = MANY_FRAMES}};
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool *pool = s->pool.pool;
+	const struct message_reply *reply;
+	struct shell_client first = shell_attach(s, "first", 0), c;
+	uint64_t all = MANY_FRAMES;
+
+	make_table(s, first);
+	do {
+		c = shell_attach(s, "greedy", 0);
+		do
+			reply = shell_ask(s, c.conn, &table);
+		while (reply->status == 0 && reply->count < MANY_FRAMES);
+		all += pool->client[c.id].purge_slots;
+	} while (reply->status == 0 && all < 8 * MANY_FRAMES);
+	CU_ASSERT_EQUAL(reply->status, -ENOSPC);
+	CU_ASSERT(all > 3 * MANY_FRAMES && all <= 4 * MANY_FRAMES);
+	/* What is there may be asked for, and of a table that ended others have the room. */
+	table.purge_table.nr_slots = pool->client[c.id].purge_slots;
+	CU_ASSERT_EQUAL(shell_ask(s, c.conn, &table)->status, 0);
+	/* Somebody else, half of the rest. */
+	make_table(s, shell_attach_as(s, SHELL_UID + 1, "other", 0));
+	shell_kill(s, first);
+	table.purge_table.nr_slots = pool->client[c.id].purge_slots + 1;
+	CU_ASSERT_EQUAL(shell_ask(s, c.conn, &table)->status, 0);
 	shell_close(s);
 }
 
@@ -205,6 +237,8 @@ CU_TestInfo test_attack_quota[] = {
 	 who_leaves_its_tier_does_not_hide_the_rest_of_it},
 	{"large tables with nothing in them slow nobody down much",
 	 large_tables_with_nothing_in_them_slow_nobody_down_much},
+	{"tables of one user leave room for those of others",
+	 tables_of_one_user_leave_room_for_those_of_others},
 	{"who has what it asks for does not wait with others",
 	 who_has_what_it_asks_for_does_not_wait_with_others},
 	CU_TEST_INFO_NULL,

@@ -85,6 +85,18 @@ static void no_number_overflows(void)
 	CU_ASSERT_FALSE(quota_admits(&rule, UINT32_MAX, UINT32_MAX));
 }
 
+static void the_most_is_what_one_by_one_comes_to(void)
+{
+	for (uint32_t n = 0; n < 4000; n++) {
+		struct quota_rule rule = {
+			.capacity = 1 + n % 37, .alpha = 1 + n % 5, .spare = n % 7};
+		uint32_t others = n % 41, mine = n / 41 % 11;
+
+		CU_ASSERT_EQUAL(quota_most(&rule, others + mine, mine),
+				take_all(&rule, others, mine));
+	}
+}
+
 CU_TestInfo test_quota[] = {
 	{"one alone gets half and leaves half", one_alone_gets_half_and_leaves_half},
 	{"two get a third each and three a quarter", two_get_a_third_each_and_three_a_quarter},
@@ -93,5 +105,6 @@ CU_TestInfo test_quota[] = {
 	{"the spare entries are for those who have none",
 	 the_spare_entries_are_for_those_who_have_none},
 	{"no number overflows", no_number_overflows},
+	{"the most is what one by one comes to", the_most_is_what_one_by_one_comes_to},
 	CU_TEST_INFO_NULL,
 };
