@@ -6,6 +6,7 @@
 #include "daemon/host/numa.h"
 #include "daemon/host/server.h"
 
+#include "daemon/wire/groups.h"
 #include "daemon/wire/unit.h"
 #include "paged/crash_point.h"
 #include "shm/access.h"
@@ -129,6 +130,15 @@ static void *take_kept_ctl(struct server *server, client_id id)
 	return r == 0 ? client->ctl : NULL;
 }
 
+/* What sections of the configuration may name. Where /proc does not answer it is of none. */
+static void read_membership(const struct server *server, client_id id, struct session_peer *peer)
+{
+	uint32_t pid = pool_client_record(server->pool, id)->pid;
+
+	(void)unit_of(pid, peer->unit);
+	(void)groups_of(pid, &peer->groups);
+}
+
 /* Tells the session of each client of an earlier server whether its process lives. */
 static int adopt_clients(struct server *server, uint32_t *ret_n, char *text, size_t text_bytes)
 {
@@ -147,7 +157,7 @@ static int adopt_clients(struct server *server, uint32_t *ret_n, char *text, siz
 		if (event.status == 0)
 			event.ctl = take_kept_ctl(server, id);
 		if (event.status == 0)
-			(void)unit_of(pool_client_record(server->pool, id)->pid, event.peer.unit);
+			read_membership(server, id, &event.peer);
 		n += event.status == 0;
 		server_event(server, &event);
 	}

@@ -325,9 +325,12 @@ void config_print_clients(const struct config *config, FILE *file)
 			"\n# Limits of clients: min is never reclaimed, low is spared while others "
 			"have more, above high a\n# client pays first, above max it gets nothing. "
 			"Sizes or percent of the segment; weight: shares of\n# it. MATCH is uid=, "
-			"gid=, unit=NAME.service or name=GLOB, joined by spaces. All sections that "
-			"fit\n# count, the later ones win key by key. access: full, or observe, "
-			"which may look at META as\n# pagectl does and attach no client.\n"
+			"gid= (any of its groups), unit=NAME.service or name=GLOB, joined by "
+			"spaces.\n"
+			"# All sections that fit count, the later ones win key by key. access: "
+			"full, "
+			"or observe, which may\n# look at META as pagectl does and attach no "
+			"client.\n"
 			"#[client name=redis* uid=redis]\n#min = 64M\n#low = 10%\n#high = "
 			"25%\n#max = 50%\n#weight = 100\n#access = full\n",
 			file);

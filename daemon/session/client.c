@@ -18,6 +18,7 @@ void client_adopted(struct session *session, const struct session_event *event)
 		return;
 	}
 	memcpy(session->unit[event->client], event->peer.unit, SESSION_UNIT_BYTES);
+	session->groups[event->client] = event->peer.groups;
 	if (event->ctl)
 		pool_client_adopt(session->pool, event->client, event->ctl);
 	limits_apply(session, event->client);

@@ -379,6 +379,7 @@ void handshake_prepared(struct session *session, const struct session_event *eve
 	pool_client_attach(session->pool, event->client, &c->wanted, event->ctl, event->ctl_dev,
 			   event->ctl_ino, event->token);
 	memcpy(session->unit[event->client], c->peer.unit, SESSION_UNIT_BYTES);
+	session->groups[event->client] = c->peer.groups;
 	limits_apply(session, event->client);
 	session->client[event->client] =
 		(struct session_client){.conn = event->conn, .events_open = true};

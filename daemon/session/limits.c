@@ -49,28 +49,55 @@ static bool glob_fits(const char *glob, const char *text)
 	return *glob == '\0';
 }
 
-bool limits_match(const struct limits_rule *rule, uint32_t uid, uint32_t gid, const char *name,
-		  const char *unit)
+/* By any of its groups, as files are: which of them is the primary one a user may choose. */
+static bool is_in_group(const struct limits_who *who, uint32_t gid)
 {
-	return (!(rule->criteria & RULE_UID) || rule->uid == uid) &&
-	       (!(rule->criteria & RULE_GID) || rule->gid == gid) &&
-	       (!(rule->criteria & RULE_UNIT) || strcmp(rule->unit, unit) == 0) &&
-	       (!(rule->criteria & RULE_NAME) || glob_fits(rule->name, name));
+	for (uint32_t i = 0; i < who->groups->n; i++)
+		if (who->groups->gid[i] == gid)
+			return true;
+	return who->gid == gid;
 }
 
-bool limits_observe_only(const struct session *session, const struct session_peer *peer,
-			 const char *name)
+bool limits_match(const struct limits_rule *rule, const struct limits_who *who)
+{
+	return (!(rule->criteria & RULE_UID) || rule->uid == who->uid) &&
+	       (!(rule->criteria & RULE_GID) || is_in_group(who, rule->gid)) &&
+	       (!(rule->criteria & RULE_UNIT) || strcmp(rule->unit, who->unit) == 0) &&
+	       (!(rule->criteria & RULE_NAME) || glob_fits(rule->name, who->name));
+}
+
+static struct limits_who who_is(const struct session *session, client_id client)
+{
+	const struct shm_client *shown = pool_client(session->pool, client);
+
+	return (struct limits_who){.uid = shown->uid,
+				   .gid = shown->gid,
+				   .groups = &session->groups[client],
+				   .name = shown->name,
+				   .unit = session->unit[client]};
+}
+
+static bool may_only_observe(const struct session *session, const struct limits_who *who)
 {
 	bool observe_only = false;
 
 	for (uint32_t i = 0; i < session->limits.nr_rules; i++) {
 		const struct limits_rule *rule = &session->limits.rule[i];
 
-		if (rule->given & RULE_GIVES_ACCESS &&
-		    limits_match(rule, peer->uid, peer->gid, name, peer->unit))
+		if (rule->given & RULE_GIVES_ACCESS && limits_match(rule, who))
 			observe_only = rule->observe_only;
 	}
 	return observe_only;
+}
+
+bool limits_observe_only(const struct session *session, const struct session_peer *peer,
+			 const char *name)
+{
+	return may_only_observe(session, &(struct limits_who){.uid = peer->uid,
+							      .gid = peer->gid,
+							      .groups = &peer->groups,
+							      .name = name,
+							      .unit = peer->unit});
 }
 
 /* --- what is in force ----------------------------------------------------------------------------
@@ -108,12 +135,12 @@ static void take_given(struct pool_limits *limits, const struct given *given, co
 
 static void take_rules(const struct session *session, client_id client, struct pool_limits *limits)
 {
-	const struct shm_client *shown = pool_client(session->pool, client);
+	struct limits_who who = who_is(session, client);
 
 	for (uint32_t i = 0; i < session->limits.nr_rules; i++) {
 		const struct limits_rule *rule = &session->limits.rule[i];
 
-		if (limits_match(rule, shown->uid, shown->gid, shown->name, session->unit[client]))
+		if (limits_match(rule, &who))
 			take_given(limits,
 				   &(struct given){.keys = rule->given,
 						   .weight = rule->weight,
@@ -163,14 +190,13 @@ static struct pool_limits limits_of(const struct session *session, client_id cli
 /* Where its requests start: as the last section that fits says, if one does. */
 static void apply_zone(struct session *session, client_id client)
 {
-	const struct shm_client *shown = pool_client(session->pool, client);
+	struct limits_who who = who_is(session, client);
 	const char *zone = "";
 
 	for (uint32_t i = 0; i < session->limits.nr_rules; i++) {
 		const struct limits_rule *rule = &session->limits.rule[i];
 
-		if (rule->given & SHM_SET_ZONE &&
-		    limits_match(rule, shown->uid, shown->gid, shown->name, session->unit[client]))
+		if (rule->given & SHM_SET_ZONE && limits_match(rule, &who))
 			zone = rule->zone;
 	}
 	pool_client_set_zone(session->pool, client, zone);
@@ -192,6 +218,27 @@ void limits_apply(struct session *session, client_id client)
 	apply_zone(session, client);
 }
 
+/* Who attached before keeps its frames, and says itself when it is done. */
+static void tell_who_stays(struct session *session)
+{
+	client_id first = CLIENT_NONE;
+	uint32_t n = 0;
+
+	for (client_id id = SHM_MAX_CLIENTS; id >= 1; id--) {
+		struct limits_who who = who_is(session, id);
+
+		if (!pool_client_is_attached(session->pool, id) || !may_only_observe(session, &who))
+			continue;
+		first = id;
+		n++;
+	}
+	if (n)
+		session_log(session, LOG_LEVEL_WARNING, LOG_ID_CLIENTS_STAY, CLIENT_NONE,
+			    "access = observe is for those that come: %u clients that it would "
+			    "refuse now stay attached until they close, the first is %u (%s)",
+			    n, first, pool_client(session->pool, first)->name);
+}
+
 void limits_apply_all(struct session *session)
 {
 	/* What was kept for one may be free for another now. */
@@ -201,6 +248,7 @@ void limits_apply_all(struct session *session)
 	for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)
 		if (pool_client_is_attached(session->pool, id))
 			limits_apply(session, id);
+	tell_who_stays(session);
 }
 
 /* --- Set -----------------------------------------------------------------------------------------

@@ -80,11 +80,20 @@ enum session_level { LEVEL_NONE, LEVEL_LOW, LEVEL_MEDIUM, LEVEL_CRITICAL };
 
 #define SESSION_UNIT_BYTES 64u /* a longer name of a systemd unit is none */
 
+/* Supplementary groups of a process. In how many it may be. Lower: of one in many groups some that
+ * a section names do not count; higher: 4 bytes for each connection and client. */
+#define SESSION_MAX_GROUPS 32u
+struct session_groups {
+	uint32_t n;
+	uint32_t gid[SESSION_MAX_GROUPS];
+};
+
 struct session_peer { /* of SO_PEERCRED and /proc/PID/stat, read again after the pidfd was open */
 	uint32_t pid;
 	uint32_t uid;
 	uint32_t gid;
 	uint64_t pid_start;
+	struct session_groups groups;  /* beside gid */
 	char unit[SESSION_UNIT_BYTES]; /* of the system's services, by /proc/PID/cgroup; "": none */
 };
 

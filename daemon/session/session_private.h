@@ -271,6 +271,7 @@ struct session {
 	uint8_t bell_place[SHM_MAX_CLIENTS + 1]; /* in bell.heard: its index + 1; 0: it is not */
 	bool dying[SHM_MAX_CLIENTS + 1];
 	char unit[SHM_MAX_CLIENTS + 1][SESSION_UNIT_BYTES]; /* the service that the client is of */
+	struct session_groups groups[SHM_MAX_CLIENTS + 1];
 	struct session_client client[SHM_MAX_CLIENTS + 1];
 	struct upcall upcall[SHM_MAX_CACHES];
 	struct connection connection[SESSION_MAX_CONNECTIONS];
@@ -339,9 +340,13 @@ void limits_apply(struct session *session, client_id client);
 void limits_apply_all(struct session *session);
 /* Set of a client's key. */
 void limits_set(struct session *session, uint32_t conn, uint64_t id, const struct message_set *set);
-/* Do the rule's criteria all fit? name and unit are NUL-terminated. */
-bool limits_match(const struct limits_rule *rule, uint32_t uid, uint32_t gid, const char *name,
-		  const char *unit);
+/* Do the rule's criteria all fit? */
+struct limits_who {
+	uint32_t uid, gid;
+	const struct session_groups *groups;
+	const char *name, *unit; /* NUL-terminated */
+};
+bool limits_match(const struct limits_rule *rule, const struct limits_who *who);
 /* Has the configuration said that a client of that name may not be attached by peer? */
 bool limits_observe_only(const struct session *session, const struct session_peer *peer,
 			 const char *name);

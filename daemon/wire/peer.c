@@ -1,6 +1,7 @@
 /* daemon/wire/peer.c - see daemon/wire/peer.h. */
 #include "daemon/wire/peer.h"
 
+#include "daemon/wire/groups.h"
 #include "daemon/wire/unit.h"
 
 #include <errno.h>
@@ -133,7 +134,9 @@ int peer_open(int fd, struct session_peer *ret_peer, int *ret_pidfd)
 	r = peer_pidfd(fd, peer.pid, &pidfd);
 	if (r < 0)
 		return r;
-	r = unit_of(peer.pid, peer.unit);
+	r = groups_of_peer(fd, &peer.groups);
+	if (r == 0)
+		r = unit_of(peer.pid, peer.unit);
 	if (r == 0)
 		r = peer_check(fd, &peer, pidfd);
 	if (r < 0) {

@@ -294,15 +294,11 @@ uint32_t shell_connect(struct shell *s, uint32_t uid, uint32_t pid)
 		conn = (conn + 1) % SESSION_MAX_CONNECTIONS;
 	s->next_conn = (conn + 1) % SESSION_MAX_CONNECTIONS;
 	s->open[conn] = true;
-	shell_event(s, &(struct session_event){.kind = EVENT_ACCEPTED,
-					       .conn = conn,
-					       .peer = {.uid = uid, .gid = uid, .pid = pid}});
+	s->peer.uid = s->peer.gid = uid;
+	s->peer.pid = pid;
+	shell_event(s,
+		    &(struct session_event){.kind = EVENT_ACCEPTED, .conn = conn, .peer = s->peer});
 	return conn;
-}
-
-struct shell_client shell_attach(struct shell *s, const char *name, uint64_t max_frames)
-{
-	return shell_attach_as(s, SHELL_UID, name, max_frames);
 }
 
 struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *name,

@@ -63,6 +63,7 @@ struct shell {
 	bool released[SHM_MAX_CLIENTS + 1];
 	/* Pressure upcalls: the level of the last, and how many. The others are kept as upcalls. */
 	uint32_t told[SHM_MAX_CLIENTS + 1], n_told[SHM_MAX_CLIENTS + 1];
+	struct session_peer peer; /* who connects; its groups are for the test to set */
 	uint32_t next_conn;
 	uint64_t next_id;
 	uint32_t most_actions; /* of one step so far */
@@ -112,7 +113,11 @@ void shell_again(struct shell *s);
 uint32_t shell_connect(struct shell *s, uint32_t uid, uint32_t pid);
 struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *name,
 				    uint64_t max_frames);
-struct shell_client shell_attach(struct shell *s, const char *name, uint64_t max_frames);
+static inline struct shell_client shell_attach(struct shell *s, const char *name,
+					       uint64_t max_frames)
+{
+	return shell_attach_as(s, SHELL_UID, name, max_frames);
+}
 uint32_t shell_observe(struct shell *s, uint32_t uid);
 void shell_hang_up(struct shell *s, uint32_t conn);
 void shell_kill(struct shell *s, struct shell_client client);

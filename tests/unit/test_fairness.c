@@ -29,7 +29,9 @@ static bool fits(const char *glob, const char *name)
 	struct limits_rule rule = {.criteria = RULE_NAME};
 
 	strcpy(rule.name, glob);
-	return limits_match(&rule, 0, 0, name, "");
+	return limits_match(&rule, &(struct limits_who){.groups = &(struct session_groups){.n = 0},
+							.name = name,
+							.unit = ""});
 }
 
 static void names_fit_globs(void)
@@ -53,11 +55,22 @@ static void all_criteria_of_a_section_have_to_fit(void)
 				   .gid = 6,
 				   .unit = "db.service"};
 
-	CU_ASSERT(limits_match(&rule, 5, 6, "x", "db.service"));
-	CU_ASSERT_FALSE(limits_match(&rule, 4, 6, "x", "db.service"));
-	CU_ASSERT_FALSE(limits_match(&rule, 5, 7, "x", "db.service"));
-	CU_ASSERT_FALSE(limits_match(&rule, 5, 6, "x", "db2.service"));
-	CU_ASSERT_FALSE(limits_match(&rule, 5, 6, "x", ""));
+	struct session_groups groups = {.n = 2, .gid = {7, 8}};
+	struct limits_who who = {
+		.uid = 5, .gid = 6, .groups = &groups, .name = "x", .unit = "db.service"};
+
+	CU_ASSERT(limits_match(&rule, &who));
+	who.uid = 4;
+	CU_ASSERT_FALSE(limits_match(&rule, &who));
+	who.uid = 5;
+	who.gid = 7;
+	CU_ASSERT_FALSE(limits_match(&rule, &who));
+	groups.gid[1] = 6; /* it need not be the primary one */
+	CU_ASSERT(limits_match(&rule, &who));
+	who.unit = "db2.service";
+	CU_ASSERT_FALSE(limits_match(&rule, &who));
+	who.unit = "";
+	CU_ASSERT_FALSE(limits_match(&rule, &who));
 }
 
 static void a_unit_is_the_systems_and_no_users(void)
