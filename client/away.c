@@ -17,6 +17,7 @@
  * then takes one step, which does not wait. The steps are those of resume.c. */
 #include "client/client_private.h"
 
+#include "client/cancel.h"
 #include "paged/bits.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ void away_init(pageclient *client)
 
 void client_wake(pageclient *client)
 {
+	CANCEL_OFF;
 	const uint64_t one = 1;
 
 	/* Fails only when the counter is full, and then the descriptor is readable already. */
@@ -131,6 +133,7 @@ static void away_hurry_locked(pageclient *client)
 
 int client_connect(pageclient *client, uint64_t away_ns)
 {
+	CANCEL_OFF;
 	enum pageclient_state state;
 	uint64_t now;
 	int why;
@@ -171,6 +174,7 @@ static void away_arm(const pageclient *client, uint64_t at_ns)
 
 void client_resume_step(pageclient *client)
 {
+	CANCEL_OFF;
 	uint64_t now = clock_now_ns();
 	uint64_t next;
 

@@ -8,6 +8,7 @@
  * it are refused, and has no inline path meanwhile (C2). */
 #include "client/client_private.h"
 
+#include "client/cancel.h"
 #include "paged/bits.h"
 
 #include <errno.h>
@@ -169,6 +170,7 @@ void cache_upcall(pageclient *client, const struct message_shrink *shrink,
 
 uint64_t cache_shrink_self(pageclient *client, uint64_t n_frames, uint64_t deadline_ns)
 {
+	CANCEL_OFF;
 	struct pageclient_cache *cache;
 	uint64_t freed = 0;
 	uint32_t id = 0;

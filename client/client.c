@@ -1,6 +1,8 @@
 /* client/client.c - opening, closing, and what can be told about a client. */
 #include "client/client_private.h"
 
+#include "client/cancel.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -142,6 +144,7 @@ static int client_attach(pageclient *client, const char *socket_path)
 
 int pageclient_open(const struct pageclient_options *options, pageclient **ret_client)
 {
+	CANCEL_OFF;
 	struct pageclient_options given;
 	pageclient *client;
 	int r = options_copy(&given, sizeof(given), options, sizeof(uint32_t),
@@ -179,6 +182,7 @@ int pageclient_open(const struct pageclient_options *options, pageclient **ret_c
 
 void pageclient_close(pageclient *client)
 {
+	CANCEL_OFF;
 	struct message request = {.kind = MESSAGE_GOODBYE};
 	struct message_reply reply;
 	int saved_errno = errno;

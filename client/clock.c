@@ -1,6 +1,7 @@
 /* client/clock.c - deadlines on CLOCK_MONOTONIC, and the two ways to wait for one. */
 #include "client/client_private.h"
 
+#include "client/cancel.h"
 #include "paged/bits.h"
 
 #include <errno.h>
@@ -36,6 +37,7 @@ static int clock_left_ms(uint64_t deadline_ns)
 
 int clock_poll(int fd, short events, uint64_t deadline_ns)
 {
+	CANCEL_OFF;
 	for (;;) {
 		struct pollfd item = {.fd = fd, .events = events};
 		int left = clock_left_ms(deadline_ns);
@@ -52,6 +54,7 @@ int clock_poll(int fd, short events, uint64_t deadline_ns)
 
 int clock_wait(pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ns)
 {
+	CANCEL_OFF;
 	struct timespec at = {.tv_sec = (time_t)(deadline_ns / NS_PER_S),
 			      .tv_nsec = (long)(deadline_ns % NS_PER_S)};
 

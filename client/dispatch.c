@@ -10,6 +10,7 @@
  * own thread waits instead, or it would spin on a descriptor that stays readable). The daemon ends
  * the event socket alone when a program lets upcalls pile up: then no more come before the next
  * resume, and calls go on. After a resume, by whomever, dispatch takes the new event socket. */
+#include "client/cancel.h"
 #include "client/client_private.h"
 #include "client/socket.h"
 
@@ -230,6 +231,7 @@ int pageclient_fd(pageclient *client)
 
 int pageclient_dispatch(pageclient *client)
 {
+	CANCEL_OFF;
 	int r = dispatch_check(client);
 
 	if (r < 0)
@@ -283,6 +285,7 @@ static int dispatch_spawn(pageclient *client)
 
 int pageclient_start_thread(pageclient *client)
 {
+	CANCEL_OFF;
 	int r = dispatch_check(client);
 
 	if (r < 0)

@@ -109,7 +109,7 @@ static void rpc_leave_poll(struct rpc *rpc)
 void rpc_await_pollers_locked(struct rpc *rpc)
 {
 	while (rpc->nr_polling)
-		(void)pthread_cond_wait(&rpc->left, &rpc->lock);
+		(void)clock_wait(&rpc->left, &rpc->lock, UINT64_MAX);
 }
 
 uint64_t rpc_generation(const pageclient *client)

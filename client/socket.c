@@ -7,6 +7,7 @@
  * to try again. */
 #include "client/socket.h"
 
+#include "client/cancel.h"
 #include "client/client_private.h"
 
 #include "proto/codec.h"
@@ -57,6 +58,7 @@ static int socket_set_wait(int fd)
 
 int socket_try_connect(const char *path, int *ret_fd)
 {
+	CANCEL_OFF;
 	struct sockaddr_un address;
 	int r = socket_address(path, &address);
 	int fd;
@@ -81,6 +83,7 @@ int socket_try_connect(const char *path, int *ret_fd)
 
 int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 {
+	CANCEL_OFF;
 	struct sockaddr_un address;
 	int r = socket_address(path, &address);
 	int fd;
@@ -109,6 +112,7 @@ int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 static int socket_send_with(int fd, const struct message *message, void *control,
 			    size_t control_bytes)
 {
+	CANCEL_OFF;
 	uint8_t buffer[CLIENT_REQUEST_BYTES];
 	struct iovec part = {.iov_base = buffer};
 	struct msghdr header = {.msg_iov = &part,
@@ -171,6 +175,7 @@ static uint32_t socket_take_fds(struct msghdr *header, int *fds)
 static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
 			       uint32_t *ret_n_fds, int flags)
 {
+	CANCEL_OFF;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
 	struct iovec part = {.iov_base = buffer, .iov_len = MESSAGE_BYTES_MAX};
 	struct msghdr header = {.msg_iov = &part,

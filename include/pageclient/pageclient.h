@@ -26,7 +26,9 @@
  * (most allocations, all frees, pin and unpin) go on meanwhile. So do programs that only wait on pageclient_fd().
  *
  * Threads. Every call but pageclient_close() may run in any thread at any time. No call may be made from a signal
- * handler. The library starts no thread (but see pageclient_start_thread()) and installs no handler.
+ * handler. No call is a cancellation point: a thread that is cancelled in one, or in a callback, ends at its next point
+ * after it. (With PTHREAD_CANCEL_ASYNCHRONOUS no call may be made.) The library starts no thread (but see
+ * pageclient_start_thread()) and installs no handler.
  *
  * Fork. The child may not use a client of its parent but to close it, and may open its own.
  *
