@@ -285,20 +285,19 @@ bool shell_commit_ends(struct shell *s, bool ok, const char *text)
 
 /* --- connections --------------------------------------------------------------------------------
  */
-
 uint32_t shell_connect(struct shell *s, uint32_t uid, uint32_t pid)
 {
-	uint32_t conn = s->next_conn;
+	struct session_event event = {.kind = EVENT_ACCEPTED, .conn = s->next_conn};
 
-	while (s->open[conn])
-		conn = (conn + 1) % SESSION_MAX_CONNECTIONS;
-	s->next_conn = (conn + 1) % SESSION_MAX_CONNECTIONS;
-	s->open[conn] = true;
+	while (s->open[event.conn])
+		event.conn = (event.conn + 1) % SESSION_MAX_CONNECTIONS;
+	s->next_conn = (event.conn + 1) % SESSION_MAX_CONNECTIONS;
+	s->open[event.conn] = true;
 	s->peer.uid = s->peer.gid = uid;
 	s->peer.pid = pid;
-	shell_event(s,
-		    &(struct session_event){.kind = EVENT_ACCEPTED, .conn = conn, .peer = s->peer});
-	return conn;
+	event.peer = s->peer;
+	shell_event(s, &event);
+	return event.conn;
 }
 
 struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *name,
@@ -313,8 +312,7 @@ struct shell_client shell_attach_as(struct shell *s, uint32_t uid, const char *n
 	struct shell_client client = {.conn = shell_connect(s, uid, s->next_conn + 100)};
 	const struct message_reply *reply;
 
-	for (uint32_t i = 0; name[i] && i + 1 < MESSAGE_NAME_BYTES; i++)
-		hello.hello.name[i] = name[i];
+	strncpy(hello.hello.name, name, MESSAGE_NAME_BYTES - 1);
 	reply = shell_ask(s, client.conn, &hello);
 	CU_ASSERT_EQUAL_FATAL(reply->status, 0);
 	client.id = reply->client;
