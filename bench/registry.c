@@ -1,5 +1,6 @@
 /* bench/registry.c - every benchmark, once: --list, the run and the results follow this table. */
 #include "bench/bench_attach.h"
+#include "bench/bench_compact.h"
 #include "bench/bench_core.h"
 #include "bench/bench_death.h"
 #include "bench/bench_fault.h"
@@ -95,6 +96,12 @@ static const struct benchmark benchmarks[] = {
 	 purge_run_frames, purge_teardown},
 	{"purge_1G", "ns/GiB", "Reclaim of 262144 purgeable frames", 262144, BURST_LIFO,
 	 purge_setup, purge_run_all, purge_teardown},
+	{"compact_order9", "ns/block", "a block of order 9 for which a run has to be purged", 0,
+	 BURST_LIFO, compact_setup, compact_run_blocks, compact_teardown},
+	{"compact_frame", "ns/frame", "the same for each frame that was purged", 0, BURST_LIFO,
+	 compact_setup, compact_run_frames, compact_teardown},
+	{"compact_success", "%", "of these requests those that got a block", 0, BURST_LIFO,
+	 compact_setup, compact_run_success, compact_teardown},
 	PRESSURE("alloc_under_pressure_p50", 500, "median of allocations"),
 	PRESSURE("alloc_under_pressure_p99", 990, "99th percentile of allocations"),
 	PRESSURE("alloc_under_pressure_p999", 999, "99.9th percentile of allocations"),

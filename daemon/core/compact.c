@@ -140,20 +140,21 @@ static void choose_slice(struct pool *pool)
 {
 	struct compact *compact = &pool->compact;
 	pfn_t mask = (1u << compact->order) - 1, end = window_end(pool);
+	pfn_t head = compact->at < end ? page_head(pool->buddy.map, compact->at) : end;
 
 	for (uint32_t n = 0; n < WALK_SLICE && compact->at < end; n++) {
-		pfn_t head = page_head(pool->buddy.map, compact->at);
 		struct page_word word = page_get(pool->buddy.map, head);
 		uint64_t next = (uint64_t)head + (1u << word.order);
 
-		/* It was merged meanwhile: the run is one block, or not what was seen. */
+		/* It was merged since the last slice: the run is one block, or not what was seen.
+		 */
 		if (head != compact->at)
 			compact->n_free = 0;
 		else if (word.state == PAGE_FREE && word.flags == 0 && word.order < compact->order)
 			compact->n_free += 1u << word.order;
 		else
 			compact->marks += mark_of(head);
-		compact->at = (pfn_t)bits_min(next, end);
+		compact->at = head = (pfn_t)bits_min(next, end);
 		if ((compact->at & mask) != 0)
 			continue;
 		if (word.order < compact->order)
@@ -175,17 +176,25 @@ static void choose_slice(struct pool *pool)
 /* --- PURGE ---------------------------------------------------------------------------------------
  */
 
+/* Looked at after each slice: before the next one who waits has taken the block. */
+static bool is_whole(const struct pool *pool)
+{
+	const struct compact *compact = &pool->compact;
+	struct page_word word =
+		page_get(pool->buddy.map, page_head(pool->buddy.map, compact->best));
+
+	return word.state == PAGE_FREE && word.order >= compact->order;
+}
+
 static void purge_slice(struct pool *pool)
 {
 	struct compact *compact = &pool->compact;
-	struct page_word word;
 
 	compact->n_purged += pool_purge_range(pool, &compact->range);
-	if (!pool_range_is_done(&compact->range))
+	compact->success = is_whole(pool);
+	if (!compact->success && !pool_range_is_done(&compact->range))
 		return;
 	compact->phase = COMPACT_IDLE;
-	word = page_get(pool->buddy.map, page_head(pool->buddy.map, compact->best));
-	compact->success = word.state == PAGE_FREE && word.order >= compact->order;
 	pool_add(pool, compact->success ? COUNTER_compact_success : COUNTER_compact_fail, 1);
 	PAGED_PROBE(mm_compaction_end, compact->order, compact->success);
 }

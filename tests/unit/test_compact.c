@@ -1,5 +1,6 @@
 /* tests/unit/test_compact.c - a run of frames is emptied for a large block: which one, and when
  * none. */
+#include "daemon/core/victim.h"
 #include "tests/unit/purge_fixture.h"
 
 #define FRAMES 2048u
@@ -140,6 +141,36 @@ static void a_frame_that_is_listed_twice_counts_once(void)
 	teardown(&w.f);
 }
 
+/* Tables that take several slices: who waits gets the block as soon as it is there, and it counts.
+ */
+static void a_run_that_is_whole_ends_the_search(void)
+{
+	enum { MANY = 2 * VICTIM_SLICE };
+	static pfn_t run[RUN_FRAMES];
+	struct fixture f;
+	uint64_t purged = 0;
+	uint32_t n = 0;
+	pfn_t pfn;
+
+	setup(&f, MANY);
+	add_table(&f, f.a, MANY);
+	while (fixture_pool_try_alloc(&f.pool, f.a, 0, &pfn) == 0)
+		if (pfn >> RUN == 3)
+			run[n++] = pfn;
+	CU_ASSERT_EQUAL_FATAL(n, RUN_FRAMES);
+	for (uint32_t i = 0; i < RUN_FRAMES; i++)
+		arm(&f, f.a, i, run[i], 0);
+	pool_compact_begin(f.pool.pool, RUN);
+	while (purged == 0 && pool_compact_step(f.pool.pool, &purged))
+		;
+	CU_ASSERT_EQUAL(purged, RUN_FRAMES);
+	CU_ASSERT_EQUAL(fixture_pool_alloc(&f.pool, f.b, RUN), 3u << RUN);
+	CU_ASSERT_FALSE(pool_compact_step(f.pool.pool, &purged));
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_compact_success), 1);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&f.pool, COUNTER_compact_fail), 0);
+	teardown(&f);
+}
+
 static void a_range_is_purged_whatever_its_age(void)
 {
 	static struct world w;
@@ -163,6 +194,7 @@ CU_TestInfo test_compact[] = {
 	 a_run_with_one_frame_that_stays_is_left_alone},
 	{"nobody is taken below its min for it", nobody_is_taken_below_its_min_for_it},
 	{"a frame that is listed twice counts once", a_frame_that_is_listed_twice_counts_once},
+	{"a run that is whole ends the search", a_run_that_is_whole_ends_the_search},
 	{"a range is purged whatever its age", a_range_is_purged_whatever_its_age},
 	CU_TEST_INFO_NULL,
 };
