@@ -116,7 +116,7 @@ struct pageclient_cache_options {
 	void *arg;
 	uint32_t seeks;                         /* cost to rebuild an object, as the kernel's shrinkers have it; 0: 2 */
 	uint32_t batch;                         /* most objects of one scan; 0: 128 objects */
-	uint64_t rebuild_ns;                    /* per frame, declared; 0: unknown, measured */
+	uint64_t rebuild_ns;                    /* per frame, declared; 0: unknown, taken from seeks */
 };
 
 struct pageclient_status {
