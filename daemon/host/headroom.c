@@ -110,6 +110,22 @@ static void find_path(FILE *file, struct hierarchy *hierarchy)
 	free(line);
 }
 
+/* mountinfo writes blanks, newlines and backslashes of a name as \ooo. In place. */
+static void unescape(char *name)
+{
+	char *to = name;
+
+	for (const char *at = name; *at; to++) {
+		bool is_octal = at[0] == '\\' && strspn(at + 1, "01234567") >= 3;
+
+		*to = *at;
+		if (is_octal)
+			*to = (char)((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+		at += is_octal ? 4 : 1;
+	}
+	*to = '\0';
+}
+
 /* A line of mountinfo: "id parent dev root mount options [tags] - type source super-options". */
 static void find_mount_in_line(char *line, struct hierarchy *hierarchy)
 {
@@ -131,6 +147,8 @@ static void find_mount_in_line(char *line, struct hierarchy *hierarchy)
 		return;
 	if (hierarchy->v2 ? strcmp(type, "cgroup2") == 0
 			  : strcmp(type, "cgroup") == 0 && has_word(rest, "memory")) {
+		unescape(root);
+		unescape(mount);
 		(void)snprintf(hierarchy->root, sizeof(hierarchy->root), "%s", root);
 		(void)snprintf(hierarchy->mount, sizeof(hierarchy->mount), "%s", mount);
 	}
@@ -189,9 +207,12 @@ static void add_levels(struct headroom *headroom, struct hierarchy *hierarchy)
 	size_t n = strlen(hierarchy->root);
 
 	/* Only a part of the hierarchy is mounted: that part is what we can see. */
-	if (strcmp(hierarchy->root, "/") != 0 && strncmp(path, hierarchy->root, n) == 0)
+	if (strcmp(hierarchy->root, "/") != 0 && strncmp(path, hierarchy->root, n) == 0 &&
+	    (path[n] == '/' || path[n] == '\0'))
 		path += n;
-	if (strcmp(path, "/") == 0 || strncmp(path, "/..", 3) == 0)
+	else if (strcmp(hierarchy->root, "/") != 0)
+		*path = '\0';
+	if (strcmp(path, "/") == 0 || strcmp(path, "/..") == 0 || strncmp(path, "/../", 4) == 0)
 		*path = '\0';
 	if (hierarchy->v2)
 		find_pressure(headroom, hierarchy, path);

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,15 +80,25 @@ static bool drain(int fd)
 	return true;
 }
 
-static void on_poll(uv_poll_t *poll, int status, int events)
+/* A trigger whose cgroup is gone is in error and has something to tell, for ever. libuv passes on
+ * the second alone. */
+static bool is_in_error(int fd)
 {
-	struct source *source = poll->data;
+	struct pollfd now = {.fd = fd, .events = POLLPRI};
+
+	return poll(&now, 1, 0) > 0 && now.revents & (POLLERR | POLLNVAL);
+}
+
+static void on_poll(uv_poll_t *handle, int status, int events)
+{
+	struct source *source = handle->data;
 	struct machine *machine = source->machine;
 
 	(void)events;
-	if (status < 0 || (source->kind == SOURCE_STREAM && !drain(source->fd))) {
+	if (status < 0 || (source->kind == SOURCE_STREAM && !drain(source->fd)) ||
+	    (source->kind == SOURCE_TRIGGER && is_in_error(source->fd))) {
 		/* The cgroup is gone, or who served the socket. */
-		(void)uv_poll_stop(poll);
+		(void)uv_poll_stop(handle);
 		log_print(machine->options.log, LOG_LEVEL_INFO,
 			  "a source of memory pressure has ended");
 		return;

@@ -173,6 +173,41 @@ static void a_path_outside_what_is_mounted_is_the_mount_itself(void)
 	fixture_free(fixture);
 }
 
+/* mountinfo writes blanks and backslashes as octal numbers, /proc/self/cgroup does not. */
+static void names_with_blanks_are_found(void)
+{
+	struct fixture *fixture = fixture_new("0::/my \\group: a/x - y\n", "cgroup2", "");
+	char mountinfo[256];
+
+	(void)snprintf(mountinfo, sizeof(mountinfo),
+		       "31 25 0:28 /my\\040\\134group:\\040a %s/of\\040all rw - cgroup2 none rw\n",
+		       fixture->root);
+	put(fixture, "self/mountinfo", mountinfo);
+	put(fixture, "of all/x - y/memory.max", "16777216\n");
+	put(fixture, "of all/x - y/memory.current", "16777216\n");
+	CU_ASSERT_EQUAL(open_and_check(fixture, 1), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->text, "cgroup /x - y: memory.max 16M"));
+	fixture_free(fixture);
+}
+
+/* Ours is /ab, and all that is mounted is /a: not a part of it, though it begins so. */
+static void a_name_that_begins_like_the_mounts_is_not_below_it(void)
+{
+	struct fixture *fixture = fixture_new("0::/ab/c\n", "cgroup2", "");
+	char mountinfo[256];
+
+	(void)snprintf(mountinfo, sizeof(mountinfo), "31 25 0:28 /a %s/fs rw - cgroup2 none rw\n",
+		       fixture->root);
+	put(fixture, "self/mountinfo", mountinfo);
+	put(fixture, "fsb/c/memory.max", "16777216\n"); /* what "b/c" behind the mount would be */
+	put(fixture, "fsb/c/memory.current", "16777216\n");
+	put(fixture, "fs/memory.max", "67108864\n");
+	put(fixture, "fs/memory.current", "67108864\n");
+	CU_ASSERT_EQUAL(open_and_check(fixture, 1), -ENOMEM);
+	CU_ASSERT_PTR_NOT_NULL(strstr(fixture->text, "memory.max 64M"));
+	fixture_free(fixture);
+}
+
 CU_TestInfo test_headroom[] = {
 	{"without_cgroups_only_the_machine_counts", without_cgroups_only_the_machine_counts},
 	{"a_full_v2_cgroup_is_named", a_full_v2_cgroup_is_named},
@@ -183,5 +218,8 @@ CU_TestInfo test_headroom[] = {
 	{"a_v1_cgroup_is_found_by_its_controller", a_v1_cgroup_is_found_by_its_controller},
 	{"a_path_outside_what_is_mounted_is_the_mount_itself",
 	 a_path_outside_what_is_mounted_is_the_mount_itself},
+	{"names with blanks are found", names_with_blanks_are_found},
+	{"a name that begins like the mount's is not below it",
+	 a_name_that_begins_like_the_mounts_is_not_below_it},
 	CU_TEST_INFO_NULL,
 };

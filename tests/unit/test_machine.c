@@ -248,6 +248,26 @@ static void a_limit_is_told_at_the_first_look(void)
 	fixture_drop(&f);
 }
 
+/* A PSI file without a trigger says what one says whose cgroup is gone: an error, and that there is
+ * something, for ever. */
+static void a_trigger_that_is_gone_is_no_pressure(void)
+{
+	struct fixture f;
+
+	if (access("/proc/pressure/memory", R_OK) != 0) {
+		puts("  (this kernel has no PSI: skipped)");
+		return;
+	}
+	fixture_make(&f);
+	open_machine(&f, "/proc/pressure/memory", NULL);
+	for (uint32_t i = 0; i < 20; i++)
+		(void)uv_run(&f.loop, UV_RUN_NOWAIT);
+	CU_ASSERT_EQUAL(f.level, LEVEL_NONE);
+	CU_ASSERT(uv_backend_timeout(&f.loop) != 0);
+	close_machine(&f);
+	fixture_drop(&f);
+}
+
 static void a_fifo_is_watched(void)
 {
 	struct fixture f;
@@ -317,6 +337,7 @@ CU_TestInfo test_machine[] = {
 	{"memory high is where the kernel slows us", memory_high_is_where_the_kernel_slows_us},
 	{"what cannot be watched is said", what_cannot_be_watched_is_said},
 	{"a limit is told at the first look", a_limit_is_told_at_the_first_look},
+	{"a trigger that is gone is no pressure", a_trigger_that_is_gone_is_no_pressure},
 	{"a fifo is watched", a_fifo_is_watched},
 	{"a socket is told the trigger and watched", a_socket_is_told_the_trigger_and_watched},
 	{"off is off", off_is_off},
