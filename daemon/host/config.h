@@ -261,12 +261,13 @@ void config_set_value(const struct config_info *info, struct config_value *value
 		      struct config_errors *errors);
 
 /* config_zone.c: the same for sections [zone NAME]; checks; what the pool is told of zone i beside
- * its size. */
+ * its size; do both say the same of zones? */
 void config_set_zone(struct config *config, const char *file, uint32_t line, const char *section,
 		     const char *key, const char *text, struct config_errors *errors);
 void config_check_zones(const struct config *config, uint64_t segment_bytes,
 			struct config_errors *errors);
 void config_plan_zone(const struct config *config, uint32_t i, struct pool_zone_options *ret_zone);
+bool config_same_zones(const struct config *a, const struct config *b);
 void config_print_zones(const struct config *config, FILE *file);
 
 /* config_client.c: as config_set() for sections [client MATCH]; checks; what the session is told;

@@ -330,7 +330,7 @@ void config_print_clients(const struct config *config, FILE *file)
 			"# All sections that fit count, the later ones win key by key. access: "
 			"full, "
 			"or observe, which may\n# look at META as pagectl does and attach no "
-			"client.\n"
+			"client; who is attached when this is read again\n# stays.\n"
 			"#[client name=redis* uid=redis]\n#min = 64M\n#low = 10%\n#high = "
 			"25%\n#max = 50%\n#weight = 100\n#access = full\n",
 			file);

@@ -280,6 +280,27 @@ const struct config_info *config_zone_key(const struct config *config, uint32_t 
 	return &keys[key];
 }
 
+static bool is_same_zone(const struct config *a, const struct config *b, uint32_t i)
+{
+	const struct config_value *one, *two;
+
+	for (uint32_t k = 0; config_zone_key(a, i, k, &one) && config_zone_key(b, i, k, &two); k++)
+		if (one->kind != two->kind || one->n != two->n || !one->text[0] != !two->text[0] ||
+		    (keys[k].type == CONFIG_TEXT && strcmp(one->text, two->text) != 0))
+			return false;
+	return strcmp(a->zone[i].name, b->zone[i].name) == 0;
+}
+
+bool config_same_zones(const struct config *a, const struct config *b)
+{
+	if (a->nr_zones != b->nr_zones)
+		return false;
+	for (uint32_t i = 0; i < a->nr_zones; i++)
+		if (!is_same_zone(a, b, i))
+			return false;
+	return true;
+}
+
 /* --- as a file -------------------------------------------------------------------------------- */
 
 void config_print_zones(const struct config *config, FILE *file)

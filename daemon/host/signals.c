@@ -51,9 +51,26 @@ static bool is_same(const struct config_info *info, const struct config_value *a
 	return a->kind == b->kind && a->n == b->n && (!is_text || strcmp(a->text, b->text) == 0);
 }
 
-static void log_change(const struct server *server, const struct config_info *info,
-		       const struct config_value *now, const struct config_value *before)
+/* When a key counts that now says something else. Who changes the layout of a segment is told what
+ * that costs, and not at the next upgrade by its clients. */
+static const char *effect(enum config_key key, const struct config *now)
 {
+	bool is_size = key == CONFIG_segment_size &&
+		       now->value[CONFIG_segment_size_max].kind == CONFIG_IS_NONE;
+
+	if (config_info(key)->flags & CONFIG_LIVE)
+		return "";
+	if (is_size || key == CONFIG_segment_size_max || key == CONFIG_segment_page_size)
+		return "; takes effect at the next start, with a new segment: clients lose theirs";
+	return "; takes effect at the next start";
+}
+
+static void log_change(const struct server *server, enum config_key key,
+		       const struct config *config)
+{
+	const struct config_info *info = config_info(key);
+	const struct config_value *now = &config->value[key];
+	const struct config_value *before = &server->options.config->value[key];
 	struct log_fields fields = {0};
 
 	log_field(&fields, "PAGED_KEY=%s.%s", info->section, info->key);
@@ -61,7 +78,25 @@ static void log_change(const struct server *server, const struct config_info *in
 	log_field(&fields, "PAGED_OLD_VALUE=%s", before->text);
 	log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, &fields,
 		  "%s.%s: %s, was %s%s", info->section, info->key, now->text, before->text,
-		  info->flags & CONFIG_LIVE ? "" : "; takes effect at the next start");
+		  effect(key, config));
+}
+
+/* The sections, which have no keys in the list. True if any of it counts at once. */
+static bool take_sections(struct server *server, const struct config *config)
+{
+	bool same = config_same_clients(server->options.config, config);
+
+	if (!same)
+		log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, NULL,
+			  "[client] sections: %u, were %u, or others", config->nr_clients,
+			  server->options.config->nr_clients);
+	config_take_clients(server->options.config, config);
+	if (!config_same_zones(server->options.config, config))
+		log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, NULL,
+			  "[zone] sections: %u, were %u, or others; take effect at the next start, "
+			  "with a new segment: clients lose theirs",
+			  config->nr_zones, server->options.config->nr_zones);
+	return !same;
 }
 
 /* Takes over what counts at once, true if anything does, and logs all that differs from what is in
@@ -82,19 +117,13 @@ static bool take_changes(struct server *server, const struct config *config)
 			continue;
 		}
 		any |= live;
-		log_change(server, info, now, in_force);
+		log_change(server, (enum config_key)i, config);
 		if (live)
 			*in_force = *now;
 		else
 			server->options.config->next[i] = *now;
 	}
-	if (!config_same_clients(server->options.config, config)) {
-		any = true;
-		log_event(server->options.log, LOG_LEVEL_NOTICE, LOG_ID_CONFIG_CHANGED, NULL,
-			  "[client] sections: %u, were %u, or others", config->nr_clients,
-			  server->options.config->nr_clients);
-	}
-	config_take_clients(server->options.config, config);
+	any |= take_sections(server, config);
 	return any;
 }
 

@@ -151,6 +151,63 @@ static void what_waits_for_the_next_start_is_told(void)
 	fixture_close(&f);
 }
 
+/* Of what has a layout the operator has to know before an upgrade restarts the daemon. */
+static void zones_wait_for_the_next_start_too(void)
+{
+	struct fixture f;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+					"[zone a]\nsize = 8M\n"));
+	fixture_configure(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+			      "[zone a]\nsize = 8M\n[zone b]\nsize = 8M\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "[zone] sections: 2, were 1, or others; take effect at "
+					    "the next start, with a new segment"));
+	CU_ASSERT_EQUAL(truncate(f.log, 0), 0);
+	fixture_configure(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+			      "[zone a]\nsize = 8M\nfallback = none\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "[zone] sections: 1, were 1, or others"));
+	CU_ASSERT_EQUAL(truncate(f.log, 0), 0);
+	fixture_configure(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+			      "[zone a]\nsize = 8192K\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "nothing changed that can change while running"));
+	CU_ASSERT_FALSE(fixture_log_has(&f, "[zone]"));
+	fixture_close(&f);
+}
+
+/* access = observe counts when a client attaches: who has frames keeps them, over a new server,
+ * too. */
+static void who_is_attached_stays_when_it_may_only_observe(void)
+{
+	struct fixture f;
+	struct pageclient_options options;
+	pageclient *client, *other = NULL;
+	char *frame;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 64M\nbacking = memfd\n"));
+	client = fixture_client(&f, "web");
+	frame = pageclient_alloc(client, 3, 0);
+	CU_ASSERT_PTR_NOT_NULL(frame);
+	fixture_configure(&f, "[segment]\nsize = 64M\nbacking = memfd\n"
+			      "[client name=web]\naccess = observe\n");
+	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "[client] sections: 1, were 0"));
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.name = "web";
+	CU_ASSERT_EQUAL(pageclient_open(&options, &other), -EACCES);
+	pageclient_free(client, frame, 3);
+	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGKILL), 0);
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "another one takes over"));
+	frame = pageclient_alloc(client, 4, 0);
+	CU_ASSERT_PTR_NOT_NULL(frame);
+	pageclient_free(client, frame, 4);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 static void who_may_observe_only_is_refused_and_looks_all_the_same(void)
 {
 	struct fixture f;
@@ -175,6 +232,9 @@ CU_TestInfo test_config_shown[] = {
 	{"a percentage is of the limit of the cgroup", a_percentage_is_of_the_limit_of_the_cgroup},
 	{"a reload and a set are seen", a_reload_and_a_set_are_seen},
 	{"what waits for the next start is told", what_waits_for_the_next_start_is_told},
+	{"zones wait for the next start, too", zones_wait_for_the_next_start_too},
+	{"who is attached stays when it may only observe",
+	 who_is_attached_stays_when_it_may_only_observe},
 	{"who may observe only is refused, and looks all the same",
 	 who_may_observe_only_is_refused_and_looks_all_the_same},
 	CU_TEST_INFO_NULL,

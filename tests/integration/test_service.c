@@ -35,7 +35,8 @@ static void hangup_reads_the_configuration_again(void)
 	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
 	CU_ASSERT_TRUE(fixture_log_gets(&f, "limits.client_max: 8M, was none"));
 	CU_ASSERT_TRUE(
-		fixture_log_gets(&f, "segment.size: 128M, was 64M; takes effect at the next"));
+		fixture_log_gets(&f, "segment.size: 128M, was 64M; takes effect at the next start, "
+				     "with a new segment: clients lose theirs"));
 	PAGECLIENT_INIT(struct pageclient_status, &status);
 	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
 	CU_ASSERT_EQUAL(status.max, 2048);
