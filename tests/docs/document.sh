@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# tests/docs/document.sh FILE TAG - runs the command lines of a document, in order, in this one shell.
+# tests/docs/document.sh FILE [TAG [only]] - runs the command lines of a document, in order, in this one shell.
 #
 #   ```console          a line that begins with "$ " is a command, one with "> " its continuation; the lines up to
 #                       the next command are what it prints. "..." stands for anything, also for lines.
 #   ```console TAG      only where TAG is asked for: "service" lines need the packages and systemd, and are
-#                       for a machine that has them
+#                       for a machine that has them; with "only" nothing else is run
 #   ```console terminal as the plain ones, on a pty of 100x40, on which q is typed
 #   ```LANGUAGE file=X  written to X in the current folder
 #
@@ -13,6 +13,7 @@
 set -u
 file=$1
 tag=${2:-}
+only=${3:-}
 passed=0
 failed=0
 tmp=$(mktemp -d) || exit 1
@@ -58,13 +59,17 @@ while IFS= read -r text <&9 || [ -n "$text" ]; do
 	line=$((line + 1))
 	case $block:$text in
 	:'```console' | :'```console terminal')
-		block=console
+		[ -n "$only" ] && block=skip || block=console
 		[ "$text" = '```console terminal' ] && terminal=1 || terminal=0
 		;;
 	:'```console '*)
 		if [ -n "$tag" ] && [ "$text" = "\`\`\`console $tag" ]; then block=console; else block=skip; fi
 		;;
 	:'```'*' file='*)
+		if [ -n "$only" ]; then
+			block=skip
+			continue
+		fi
 		block='file'
 		name=${text##* file=}
 		: >"$name"

@@ -1,7 +1,7 @@
 #!/bin/bash
 # tests/service/inside.sh - what an administrator does with the service, in a booted Debian; started by run.sh as a unit.
 #
-# /paged has the packages, two newer versions of them, and the program load. Each check is a line "ok NAME" or "FAIL
+# /paged has the packages, two newer versions of them, the documents, and the program load. Each check is a line "ok NAME" or "FAIL
 # NAME" on stdout, with what was seen; a later check does not depend on an earlier one's success, as far as that can be.
 set -u
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive PAGER=cat SYSTEMD_COLORS=0
@@ -89,7 +89,16 @@ stop_load() {
 
 # Nothing is fetched: what the packages depend on is in the tree.
 install_from() {
-	apt-get install -y --no-install-recommends "$1"/*.deb
+	apt-get install -y --no-install-recommends "$@"
+}
+
+# As the README has it, on a Debian that never had them.
+is_two_commands() {
+	cd $bundle && apt install -y ./dist/*.deb
+}
+
+answers_at_once() {
+	systemctl start paged.socket && pagectl status | grep '^instance *system$' && is paged.service ActiveState active
 }
 
 is_installed() {
@@ -100,25 +109,87 @@ is_installed() {
 
 verify_is_silent() {
 	local out
-	out=$(systemd-analyze verify --man=no paged.service paged.socket paged@a.service paged@a.socket 2>&1)
+	out=$(systemd-analyze verify --man=no paged.service paged.socket paged@a.service paged@a.socket \
+		paged-exporter.service 2>&1)
 	[ -z "$out" ] || { echo "$out"; return 1; }
 }
 
 exposure_is_low() {
 	local level
-	level=$(systemd-analyze security --no-pager paged.service | sed -n 's/.*Overall exposure level[^:]*: *\([0-9.]*\).*/\1/p')
+	level=$(systemd-analyze security --no-pager "$1" | sed -n 's/.*Overall exposure level[^:]*: *\([0-9.]*\).*/\1/p')
 	echo "exposure: $level"
 	[ -n "$level" ] && awk -v level="$level" 'BEGIN { exit !(level <= 1.0) }'
 }
 
+# The lines of a document that are for a machine with packages and systemd.
+document_holds() {
+	(cd $bundle && bash document.sh "docs/$1" service only)
+}
+
+try_documents() {
+	local document
+	for document in $(cd $bundle/docs && grep -lE '^```console service$' ./*.md ./*/*.md); do
+		check "what ${document#./} says of the service" document_holds "${document#./}"
+	done
+	systemctl stop 'paged@*.socket' 'paged@*.service' paged.service
+	rm -f /dev/shm/paged-*
+}
+
 try_installation() {
-	check "packages install" install_from $bundle/1
+	check "packages install" is_two_commands
 	check "the socket listens, the daemon waits to be called" is_installed
+	check "systemctl start paged.socket, pagectl status, and no other step" answers_at_once
 	check "systemd-analyze verify is silent" verify_is_silent
-	check "systemd-analyze security says at most 1.0" exposure_is_low
+	check "systemd-analyze security says at most 1.0" exposure_is_low paged.service
+	check "and of the exporter" exposure_is_low paged-exporter.service
+	try_documents
 	useradd -m worker && usermod -a -G paged worker && useradd -m stranger
 	mkdir -p /etc/paged/paged.conf.d
 	printf '[segment]\nsize = 64M\nbacking = posix\n' >/etc/paged/paged.conf
+}
+
+# --- the exporter ----------------------------------------------------------------------------------
+
+scraped() { curl -sf "${@:2}" http://127.0.0.1:9789/metrics | grep -x "$1"; }
+
+exporter_serves() {
+	systemctl start paged-exporter && until_true 10 scraped 'paged_up 1' && scraped 'paged_segment_bytes 67108864'
+}
+
+exporter_has_no_rights() {
+	local pid user
+	pid=$(main_pid paged-exporter.service) && user=$(stat -c %U "/proc/$pid") &&
+		grep -E '^CapEff:\s*0+$' "/proc/$pid/status" && grep -E '^Seccomp:\s*2' "/proc/$pid/status" || return 1
+	[ "$user" != root ] && [ "$user" != paged ] || { echo "it is $user"; return 1; }
+}
+
+exporter_is() {
+	mkdir -p /run/systemd/system/paged-exporter.service.d
+	printf '[Service]\n%b\n' "$1" >/run/systemd/system/paged-exporter.service.d/test.conf
+	systemctl daemon-reload && systemctl restart paged-exporter
+}
+
+# The daemon goes by the unit's name: another program in its place attaches no client.
+unit_may_only_look() {
+	exporter_is "ExecStart=\nExecStart=$bundle/load 1 /tmp/load\nRestart=no"
+	until_true 10 eval 'journalctl -q -u paged-exporter.service -o cat | grep "access = observe"'
+}
+
+exporter_on_a_socket() {
+	local socket=/run/paged-exporter/http.sock
+	exporter_is "ExecStart=\nExecStart=/usr/bin/pagectl --socket /run/paged/paged.sock exporter --listen unix:$socket
+RuntimeDirectory=paged-exporter\nUMask=0000"
+	until_true 10 [ -S $socket ] && runuser -u stranger -- curl -sf --unix-socket $socket http://x/metrics | grep -x 'paged_up 1'
+}
+
+try_exporter() {
+	check "the exporter is scraped" exporter_serves
+	check "the exporter has no rights" exporter_has_no_rights
+	check "its unit may look, and attach no client" unit_may_only_look
+	check "the exporter on a socket of its own" exporter_on_a_socket
+	rm -r /run/systemd/system/paged-exporter.service.d
+	systemctl daemon-reload
+	systemctl restart paged-exporter # it stays: upgrades and the purge find it
 }
 
 # --- life ------------------------------------------------------------------------------------------
@@ -212,7 +283,7 @@ try_deaths() {
 # The socket's unit stays as it is: clients that come meanwhile wait in it.
 upgrade_restarts() {
 	local socket
-	socket=$(property paged.socket InvocationID) && service_is_replaced install_from "$1" &&
+	socket=$(property paged.socket InvocationID) && service_is_replaced install_from "$1"/*.deb &&
 		[ "$(property paged.socket InvocationID)" = "$socket" ] && dpkg-query -W paged | grep "$2"
 }
 
@@ -257,6 +328,16 @@ user_has_its_own() {
 		as_user systemctl --user is-active paged.service
 }
 
+# By an upgrade to the version that is there: dpkg does the same.
+upgrade_restarts_users() {
+	local before
+	before=$(as_user systemctl --user show --value -p MainPID paged.service) && [ "$before" != 0 ] &&
+		install_from --reinstall $bundle/3/*.deb &&
+		until_true 20 eval 'as_user systemctl --user is-active paged.service &&
+			[ "$(as_user systemctl --user show --value -p MainPID paged.service)" != '"$before"' ]' &&
+		as_user pagectl status | grep 'epoch 2'
+}
+
 # The socket alone: no /dev/shm, another user namespace, other pids.
 stranger_lands_work() {
 	runuser -u worker -- unshare --user --map-root-user --pid --fork --mount sh -c '
@@ -270,13 +351,13 @@ try_others() {
 	check "a client in other user, pid and mount namespaces" stranger_lands_work
 	if [ -e /lib/systemd/system/user@.service ] && command -v loginctl >/dev/null; then
 		check "a user's own daemon, as a user unit" user_has_its_own
-		as_user systemctl --user stop paged.socket paged.service
-		loginctl disable-linger worker
+		check "an upgrade restarts it, too" upgrade_restarts_users
 	else
 		skip "a user's own daemon" "no user manager in the tree"
 	fi
 }
 
+# A user's daemon and the exporter still run: the removal stops them.
 stop_leaves_the_segment() {
 	systemctl stop paged.service paged.socket && [ ! -e /run/paged/paged.sock ] && is paged.service ActiveState inactive &&
 		is paged.service Result success
@@ -285,10 +366,13 @@ stop_leaves_the_segment() {
 purge_leaves_nothing() {
 	apt-get purge -y paged pagectl libpageclient0 libpageclient-dev || return 1
 	local left
+	# A user's segment is the user's, and goes with the last logout.
+	loginctl disable-linger worker
+	until_true 20 no eval 'ls /dev/shm/paged-user-* 2>/dev/null'
 	left=$({ ls -d /dev/shm/paged-* /run/paged* /etc/paged* /usr/lib/paged* /lib/systemd/system/paged* \
 		/etc/systemd/system/*/paged* /usr/share/doc/paged* /var/lib/systemd/deb-systemd-helper-enabled/*paged* \
 		/usr/lib/sysusers.d/paged* /usr/lib/tmpfiles.d/paged*; getent passwd paged; getent group paged
-		pgrep -a -x paged; dpkg-query -W -f '${Package} ${Status}\n' 'paged*' pagectl 'libpageclient*' |
+		pgrep -a -x 'paged|pagectl'; dpkg-query -W -f '${Package} ${Status}\n' 'paged*' pagectl 'libpageclient*' |
 			grep -v 'unknown ok not-installed'; } 2>/dev/null)
 	[ -z "$left" ] || { echo "left: $left"; return 1; }
 }
@@ -299,6 +383,7 @@ if [ "$failed" -ne 0 ] && ! command -v paged >/dev/null; then # the rest would o
 	exit 1
 fi
 try_life
+try_exporter
 check "reload takes limits over" reload_counts
 check "reload of nonsense changes nothing" bad_reload_changes_nothing
 try_deaths posix

@@ -11,7 +11,7 @@
 set -u -o pipefail
 
 here=$(cd "$(dirname "$0")" && pwd) || exit 1
-base=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,procps,passwd
+base=systemd,systemd-sysv,dbus,dbus-user-session,libpam-systemd,procps,passwd,curl
 suite=bookworm
 boot_seconds=540
 
@@ -27,7 +27,7 @@ newer() {
 	tree=$work/repack
 	rm -rf "$tree"
 	dpkg-deb -R "$deb" "$tree" &&
-		sed -i -E "s/^Version: .*/&$suffix/; s/(libpageclient0 \(= [^)]*)\)/\1$suffix)/" "$tree/DEBIAN/control" &&
+		sed -i -E "s/^Version: .*/&$suffix/; s/((paged|pagectl|libpageclient0) \(= [^)]*)\)/\1$suffix)/g" "$tree/DEBIAN/control" &&
 		dpkg-deb -b --root-owner-group "$tree" "$to" >/dev/null
 }
 
@@ -54,18 +54,17 @@ make_tree() {
 	return 1
 }
 
-# The packages, two newer versions of them, and the client, compiled with what a developer would install.
+# The packages, two newer versions of them, the documents, and the client, compiled with what a developer would install.
 make_bundle() {
 	local bundle=$1 deb
-	mkdir -p "$bundle/1" "$bundle/2" "$bundle/3" "$work/dev" || return 1
+	mkdir -p "$bundle/dist" "$bundle/2" "$bundle/3" "$work/dev" || return 1
 	for deb in "$dist"/*.deb; do
-		case $deb in *dbgsym*) continue ;; esac
-		cp "$deb" "$bundle/1/" && newer "$deb" +2 "$bundle/2/" && newer "$deb" +3 "$bundle/3/" || return 1
+		cp "$deb" "$bundle/dist/" && newer "$deb" +2 "$bundle/2/" && newer "$deb" +3 "$bundle/3/" || return 1
 		case $deb in */libpageclient*) dpkg-deb -x "$deb" "$work/dev" || return 1 ;; esac
 	done
 	cc -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -I"$work/dev/usr/include" "$here/load.c" -o "$bundle/load" \
 		-L"$(dirname "$(find "$work/dev" -name libpageclient.so)")" -lpageclient &&
-		cp "$here/inside.sh" "$bundle/"
+		cp "$here/inside.sh" "$here/../docs/document.sh" "$bundle/" && cp -r "$here/../../docs" "$bundle/"
 }
 
 # Its end is the machine's end.
