@@ -14,6 +14,12 @@ bool instance_name_is_valid(const char *name)
 	return n > 0 && n < SHM_NAME_BYTES && name[0] != '.' && strspn(name, letters) == n;
 }
 
+bool instance_name_is_reserved(const char *name)
+{
+	return strcmp(name, "system") == 0 || strcmp(name, "paged") == 0 ||
+	       strncmp(name, "user-", 5) == 0 || strncmp(name, "dir-", 4) == 0;
+}
+
 enum instance_kind instance_kind(const char *runtime_dir)
 {
 	if (runtime_dir)

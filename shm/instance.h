@@ -24,6 +24,11 @@ enum instance_kind { INSTANCE_SYSTEM, INSTANCE_USER, INSTANCE_PRIVATE };
 /* Letters, digits, '_', '.' and '-', 1 to 31 of them, not starting with '.'. Pure. */
 bool instance_name_is_valid(const char *name);
 
+/* Is it a name that daemons have without --instance, or that of the system's configuration? One of
+ * several of the system (--system) may not have it: it would take over a segment of others, or read
+ * their file as its own. Pure. */
+bool instance_name_is_reserved(const char *name);
+
 /* runtime_dir may be NULL. */
 enum instance_kind instance_kind(const char *runtime_dir);
 

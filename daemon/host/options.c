@@ -133,6 +133,13 @@ static int judge(const struct options *options)
 			options->instance, SHM_NAME_BYTES - 1);
 		return -EINVAL;
 	}
+	if (options->system && options->instance && instance_name_is_reserved(options->instance)) {
+		(void)fprintf(stderr,
+			      "paged: --instance \"%.64s\" is taken: system, paged, user-* and "
+			      "dir-* are other daemons' and files; another name would be right\n",
+			      options->instance);
+		return -EINVAL;
+	}
 	return 0;
 }
 

@@ -193,6 +193,10 @@ static void wrong_usage_is_one_line_and_exit_2(void)
 		{"--system", "--runtime-dir", "/tmp"},
 		{"--instance", "a/b"},
 		{"--instance", "a/b", "--check-config"},
+		{"--system", "--instance=system"}, /* paged.service's segment */
+		{"--system", "--instance=paged", "--check-config"},
+		{"--system", "--instance=user-1000", "--check-config"},
+		{"--system", "--instance=dir-0", "--check-config"},
 	};
 	static const char *const of_pagectl[][4] = {
 		{NULL},

@@ -442,6 +442,10 @@ static void the_shipped_file_is_what_the_table_says(void)
 
 static void instance_names_are_checked(void)
 {
+	CU_ASSERT_TRUE(instance_name_is_reserved("system"));
+	CU_ASSERT_TRUE(instance_name_is_reserved("user-1000"));
+	CU_ASSERT_FALSE(instance_name_is_reserved("users"));
+	CU_ASSERT_FALSE(instance_name_is_reserved("systems"));
 	CU_ASSERT_TRUE(instance_name_is_valid("system"));
 	CU_ASSERT_TRUE(instance_name_is_valid("a_B.c-9"));
 	CU_ASSERT_TRUE(instance_name_is_valid("1234567890123456789012345678901"));
