@@ -3,7 +3,7 @@
  * A program of its own and not a part of the daemon: what strangers write to an HTTP server is
  * parsed by libmicrohttpd, and a mistake there must not be one in the process that owns the frames.
  * It has what an observer has, META read-only, and its unit takes the rest away
- * (systemd/paged-exporter.service).
+ * (systemd/paged-exporter.service.in).
  *
  * One thread: libmicrohttpd's own epoll descriptor and a signalfd in one poll(). Bounded: at most
  * CONNECTIONS_MAX connections, of one address CONNECTIONS_OF_ADDRESS, each with a buffer of

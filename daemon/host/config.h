@@ -7,8 +7,9 @@
  * Files. The system instance reads /etc/paged/paged.conf, or if there is none the shipped
  * /usr/lib/paged/paged.conf; then the *.conf of the folders paged.conf.d beside both, sorted by
  * name. What is read later wins. Of two drop-ins with one name only that of /etc counts, and an
- * empty one, or a link to /dev/null, masks the other. `--config FILE` reads FILE and FILE.d/ *.conf
- * instead. A user's or private instance reads none without --config: what an administrator says of
+ * empty one, or a link to /dev/null, masks the other. Between the two stands /usr/local/lib/paged,
+ * where what is shipped lies after an installation from source. `--config FILE` reads FILE and
+ * FILE.d/ *.conf instead. A user's or private instance reads none without --config: what an administrator says of
  * the system's socket is not theirs.
  *
  * Errors are collected, not just the first: `file:line: section.key: what is wrong; what would be

@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define FOLDERS_MAX 2u
+#define FOLDERS_MAX 3u
 #define LINE_BYTES_MAX 2048u /* what is read of a line before the rest is thrown away */
 
 struct reader {
@@ -233,7 +233,8 @@ void config_read(struct config *config, const char *file, struct config_errors *
 
 void config_read_system(struct config *config, const char *root, struct config_errors *errors)
 {
-	static const char *const places[FOLDERS_MAX] = {"/etc/paged", "/usr/lib/paged"};
+	static const char *const places[FOLDERS_MAX] = {"/etc/paged", "/usr/local/lib/paged",
+							"/usr/lib/paged"};
 	char folders[FOLDERS_MAX][CONFIG_FILE_BYTES];
 	bool found = false;
 

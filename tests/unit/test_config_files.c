@@ -13,6 +13,7 @@
 extern CU_TestInfo test_config_files[];
 
 #define ETC "etc/paged/paged.conf"
+#define LOCAL "usr/local/lib/paged/paged.conf"
 #define LIB "usr/lib/paged/paged.conf"
 #define MIB (UINT64_C(1) << 20)
 
@@ -30,7 +31,9 @@ static void place(const struct fixture *fixture, const char *name, char ret_path
 static struct fixture *setup(void)
 {
 	static const char *const folders[] = {
-		"etc", "etc/paged", ETC ".d", "usr", "usr/lib", "usr/lib/paged", LIB ".d",
+		"etc",           "etc/paged",           ETC ".d",   "usr",
+		"usr/lib",       "usr/lib/paged",       LIB ".d",   "usr/local",
+		"usr/local/lib", "usr/local/lib/paged", LOCAL ".d",
 	};
 	struct fixture *fixture = calloc(1, sizeof(*fixture));
 
@@ -97,6 +100,26 @@ static void the_file_of_etc_takes_the_place_of_the_shipped_one(void)
 	write_file(fixture, ETC, ""); /* a mask, too */
 	CU_ASSERT_EQUAL(batch_of(fixture), 0);
 	CU_ASSERT_EQUAL(fixture->config.nr_files, 0);
+	teardown(fixture);
+}
+
+/* Of an installation from source: it goes before the packages', and gives way to the
+ * administrator's. */
+static void what_is_shipped_may_lie_in_usr_local(void)
+{
+	struct fixture *fixture = setup();
+
+	write_file(fixture, LIB, "[pcp]\nbatch = 7\n");
+	write_file(fixture, LOCAL, "[pcp]\nbatch = 9\n");
+	CU_ASSERT_EQUAL(batch_of(fixture), 9);
+	write_file(fixture, LIB ".d/50.conf", "[pcp]\nbatch = 50\n");
+	write_file(fixture, LOCAL ".d/50.conf", "[pcp]\nbatch = 51\n");
+	CU_ASSERT_EQUAL(batch_of(fixture), 51);
+	write_file(fixture, ETC ".d/50.conf", "[pcp]\nbatch = 52\n");
+	CU_ASSERT_EQUAL(batch_of(fixture), 52);
+	write_file(fixture, ETC, "[pcp]\nbatch = 1\n");
+	CU_ASSERT_EQUAL(batch_of(fixture), 52);
+	CU_ASSERT_EQUAL(fixture->config.nr_files, 2);
 	teardown(fixture);
 }
 
@@ -236,6 +259,7 @@ static void access_is_full_or_observe(void)
 CU_TestInfo test_config_files[] = {
 	{"the file of /etc takes the place of the shipped one",
 	 the_file_of_etc_takes_the_place_of_the_shipped_one},
+	{"what is shipped may lie in /usr/local", what_is_shipped_may_lie_in_usr_local},
 	{"drop-ins of both folders are sorted as one", drop_ins_of_both_folders_are_sorted_as_one},
 	{"an empty drop-in, or a link to null, masks the shipped one",
 	 an_empty_drop_in_or_a_link_to_null_masks_the_shipped_one},
