@@ -239,8 +239,8 @@ reload_counts() {
 
 bad_reload_changes_nothing() {
 	printf '[limits]\nclient_max = much\n' >/etc/paged/paged.conf.d/60-bad.conf
-	systemctl reload paged
-	until_true 10 journal "the configuration stays as it was"
+	no systemctl reload paged && until_true 10 journal "60-bad.conf:2: limits.client_max" && is paged.service ActiveState active &&
+		pagectl config | grep 'limits.client_max *32M .*50-test.conf:2'
 	local r=$?
 	rm /etc/paged/paged.conf.d/60-bad.conf
 	return $r
@@ -304,6 +304,18 @@ try_memfd() {
 	check "memfd: upgrade restarts, frames kept" upgrade_restarts $bundle/3 +3
 	check "memfd: the client never saw a wrong frame" stop_load
 	check "memfd: what it kept for the client is gone" until_true 10 has_stored 3
+}
+
+# Its files in /etc and the segment stay over a removal, and so does who may connect.
+is_installed_again() {
+	systemctl stop paged && apt-get remove -y paged && [ ! -S /run/paged/paged.sock ] && install_from $bundle/3/*.deb &&
+		is_installed && status_of | grep '"instance": *"system"'
+}
+
+# What the package brought of explanations is in the journal's catalogue.
+entries_are_explained() {
+	journalctl -q -u paged.service -x | grep -F 'Subject: The server of paged died' &&
+		journalctl -q -u paged.service -x | grep -F 'Its supervisor starts another one'
 }
 
 # --- others ----------------------------------------------------------------------------------------
@@ -390,6 +402,8 @@ try_deaths posix
 check "posix: upgrade restarts, frames kept" upgrade_restarts $bundle/2 +2
 check "posix: the client never saw a wrong frame" stop_load
 try_memfd
+check "removed and installed again, it listens" is_installed_again
+check "the entries of the journal are explained" entries_are_explained
 try_others
 check "stop is a stop" stop_leaves_the_segment
 check "purge leaves no trace" purge_leaves_nothing
