@@ -131,6 +131,7 @@ try_documents() {
 	for document in $(cd $bundle/docs && grep -lE '^```console service$' ./*.md ./*/*.md); do
 		check "what ${document#./} says of the service" document_holds "${document#./}"
 	done
+	systemctl disable --now paged-exporter
 	systemctl stop 'paged@*.socket' 'paged@*.service' paged.service
 	rm -f /dev/shm/paged-*
 }
@@ -334,6 +335,12 @@ as_user() {
 		DBUS_SESSION_BUS_ADDRESS="unix:path=/run/user/$(id -u worker)/bus" "$@"
 }
 
+user_units_verify() {
+	local out
+	out=$(as_user systemd-analyze --user verify --man=no paged.service paged.socket 2>&1)
+	[ -z "$out" ] || { echo "$out"; return 1; }
+}
+
 user_has_its_own() {
 	loginctl enable-linger worker && until_true 20 [ -S "/run/user/$(id -u worker)/bus" ] &&
 		as_user systemctl --user start paged.socket && as_user pagectl status --json | grep "\"instance\": *\"user-$(id -u worker)\"" &&
@@ -364,6 +371,7 @@ try_others() {
 	if [ -e /lib/systemd/system/user@.service ] && command -v loginctl >/dev/null; then
 		check "a user's own daemon, as a user unit" user_has_its_own
 		check "an upgrade restarts it, too" upgrade_restarts_users
+		check "systemd-analyze verify is silent on a user's units" user_units_verify
 	else
 		skip "a user's own daemon" "no user manager in the tree"
 	fi
