@@ -9,8 +9,8 @@
  * name. What is read later wins. Of two drop-ins with one name only that of /etc counts, and an
  * empty one, or a link to /dev/null, masks the other. Between the two stands /usr/local/lib/paged,
  * where what is shipped lies after an installation from source. `--config FILE` reads FILE and
- * FILE.d/ *.conf instead. A user's or private instance reads none without --config: what an administrator says of
- * the system's socket is not theirs.
+ * FILE.d/ *.conf instead. A user's or private instance reads none without --config: what an
+ * administrator says of the system's socket is not theirs.
  *
  * Errors are collected, not just the first: `file:line: section.key: what is wrong; what would be
  * right`. A key that the design names and this version has no effect for is an error too: nobody
