@@ -407,6 +407,7 @@ try_exporter
 check "reload takes limits over" reload_counts
 check "reload of nonsense changes nothing" bad_reload_changes_nothing
 try_deaths posix
+check "posix: a stop of the service alone: who is attached starts it again" service_is_replaced systemctl stop paged.service
 check "posix: upgrade restarts, frames kept" upgrade_restarts $bundle/2 +2
 check "posix: the client never saw a wrong frame" stop_load
 try_memfd
