@@ -348,13 +348,15 @@ user_has_its_own() {
 }
 
 # By an upgrade to the version that is there: dpkg does the same.
-upgrade_restarts_users() {
-	local before
+upgrade_restarts_others() {
+	local before tenant
+	tenant=$(main_pid paged@tenant.service) && [ "$tenant" != 0 ] || return 1
 	before=$(as_user systemctl --user show --value -p MainPID paged.service) && [ "$before" != 0 ] &&
 		install_from --reinstall $bundle/3/*.deb &&
 		until_true 20 eval 'as_user systemctl --user is-active paged.service &&
 			[ "$(as_user systemctl --user show --value -p MainPID paged.service)" != '"$before"' ]' &&
-		as_user pagectl status | grep 'epoch 2'
+		as_user pagectl status | grep 'epoch 2' && until_true 20 is paged@tenant.service ActiveState active &&
+		[ "$(main_pid paged@tenant.service)" != "$tenant" ]
 }
 
 # The socket alone: no /dev/shm, another user namespace, other pids.
@@ -370,7 +372,7 @@ try_others() {
 	check "a client in other user, pid and mount namespaces" stranger_lands_work
 	if [ -e /lib/systemd/system/user@.service ] && command -v loginctl >/dev/null; then
 		check "a user's own daemon, as a user unit" user_has_its_own
-		check "an upgrade restarts it, too" upgrade_restarts_users
+		check "an upgrade restarts it, too, and instances" upgrade_restarts_others
 		check "systemd-analyze verify is silent on a user's units" user_units_verify
 	else
 		skip "a user's own daemon" "no user manager in the tree"
