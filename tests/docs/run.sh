@@ -29,6 +29,17 @@ reference() {
 	return 1
 }
 
+# The first program of the README, as it says for an installed library.
+readme() {
+	local out
+	awk '/^```c$/ { on = 1; next } /^```/ && on { exit } on' "$root/README.md" >"$tmp/hello.c"
+	# shellcheck disable=SC2046
+	cc "$tmp/hello.c" $(pkg-config --cflags --libs pageclient) -o "$tmp/hello" &&
+		out=$(pagectl run --size 16M -- "$tmp/hello") && [[ $out == 'frame '*': Hello, pages!' ]] && return 0
+	echo "README.md: its first program does not do what it says"
+	return 1
+}
+
 # A document that says what is not so has to fail: a wrong text, a status, a text where none should be. And one
 # that is right has to pass.
 controls() {
@@ -82,6 +93,8 @@ unset PAGED_SOCKET NO_COLOR
 
 if [ $# -eq 0 ]; then
 	controls
+	report $?
+	readme
 	report $?
 	reference
 	report $?
