@@ -141,8 +141,8 @@ static int attach_receive(pageclient *client, uint64_t deadline_ns, struct messa
 	do {
 		r = clock_poll(client->call_fd, POLLIN, deadline_ns);
 		if (r == 0)
-			r = socket_receive(client->call_fd, client->rpc.buffer, ret_message, fds,
-					   ret_n_fds);
+			r = socket_receive_fds(client->call_fd, client->rpc.buffer, ret_message,
+					       fds, ret_n_fds);
 	} while (r == -EAGAIN);
 	if (r == -ETIMEDOUT)
 		return error_set(r, "the daemon does not answer: is it stopped?");

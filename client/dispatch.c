@@ -199,7 +199,7 @@ static int dispatch_run(pageclient *client)
 	for (uint32_t i = 0; i < CLIENT_DISPATCH_MAX && !client->events_ended; i++) {
 		if (client->event_fd < 0)
 			break;
-		r = socket_receive(client->event_fd, buffer, &message, NULL, NULL);
+		r = socket_receive(client->event_fd, buffer, &message);
 		if (r == -EAGAIN)
 			break;
 		if (r == 0)

@@ -129,7 +129,7 @@ int resume_receive(pageclient *client)
 	int r = -ENOMEM;
 
 	if (buffer)
-		r = socket_receive(client->away.fd, buffer, &message, fds, &n_fds);
+		r = socket_receive_fds(client->away.fd, buffer, &message, fds, &n_fds);
 	free(buffer);
 	if (r == -EAGAIN)
 		return -ETIMEDOUT; /* nothing there after all */

@@ -260,7 +260,7 @@ static int rpc_spin(pageclient *client, struct message *ret_message)
 	int r = -EAGAIN;
 
 	while (r == -EAGAIN && now - begin < spin->window_ns && spin_is_worth(client)) {
-		r = socket_receive(client->call_fd, client->rpc.buffer, ret_message, NULL, NULL);
+		r = socket_receive(client->call_fd, client->rpc.buffer, ret_message);
 		now = clock_now_ns();
 	}
 	if (r != -EAGAIN)
@@ -381,7 +381,8 @@ int rpc_request(pageclient *client, struct message *request, uint64_t answer_ms,
 	r = rpc_begin(client, &call, request, &patience);
 	if (r == 0) {
 		r = rpc_finish(client, &call, request, &patience);
-		rpc_forget(client, &call);
+		if (r < 0) /* else it is not under way any more */
+			rpc_forget(client, &call);
 	}
 	if (r == 0) {
 		*ret_reply = call.reply;

@@ -1,7 +1,7 @@
 /* client/socket.c - one message, one datagram of a SOCK_SEQPACKET socket.
  *
  * The sockets are blocking as such and every call on them says MSG_DONTWAIT; waiting is
- * clock_poll()'s. But for socket_await(): where there is time a recvmsg() waits for so long itself,
+ * clock_poll()'s. But for socket_await(): where there is time a recv() waits for so long itself,
  * which is one system call instead of two. Only connect() uses the socket's own timeout: a
  * non-blocking connect to a full backlog of a Unix socket fails with EAGAIN, and no poll tells when
  * to try again. */
@@ -44,11 +44,11 @@ static int socket_address(const char *path, struct sockaddr_un *ret_address)
 	return 0;
 }
 
-/* Longest recvmsg() that waits; a longer wait is several. Lower: an idle wait wakes up more often.
+/* Longest recv() that waits; a longer wait is several. Lower: an idle wait wakes up more often.
  * Higher: waits that end before, which cost a poll() more, are more. */
 #define SOCKET_WAIT_MS 500u
 
-/* So that socket_await() may leave the waiting to recvmsg(). */
+/* So that socket_await() may leave the waiting to recv(). */
 static int socket_set_wait(int fd)
 {
 	struct timeval timeout = {.tv_usec = SOCKET_WAIT_MS * 1000};
@@ -108,48 +108,58 @@ int socket_connect(const char *path, uint64_t deadline_ns, int *ret_fd)
 	return 0;
 }
 
-/* With the control message of control_bytes, 0 for none. */
-static int socket_send_with(int fd, const struct message *message, void *control,
-			    size_t control_bytes)
+static int socket_sent(ssize_t n)
 {
-	CANCEL_OFF;
-	uint8_t buffer[CLIENT_REQUEST_BYTES];
-	struct iovec part = {.iov_base = buffer};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control,
-				.msg_controllen = control_bytes};
-	int r;
-
-	r = codec_encode(message, buffer, sizeof(buffer), &part.iov_len);
-	if (r < 0)
-		return r;
-	do {
-		r = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 ? -errno : 0;
-	} while (r == -EINTR);
-	return r == -EPIPE || r == -ECONNRESET ? -ENOTCONN : r;
+	if (n >= 0)
+		return 0;
+	return errno == EPIPE || errno == ECONNRESET ? -ENOTCONN : -errno;
 }
 
 int socket_send(int fd, const struct message *message)
 {
-	return socket_send_with(fd, message, NULL, 0);
+	CANCEL_OFF;
+	uint8_t buffer[CLIENT_REQUEST_BYTES];
+	size_t bytes;
+	ssize_t n;
+	int r = codec_encode(message, buffer, sizeof(buffer), &bytes);
+
+	if (r < 0)
+		return r;
+	do {
+		n = send(fd, buffer, bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return socket_sent(n);
 }
 
 int socket_send_fd(int fd, const struct message *message, int passed_fd)
 {
+	CANCEL_OFF;
+	uint8_t buffer[CLIENT_REQUEST_BYTES];
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = {.bytes = {0}};
+	struct iovec part = {.iov_base = buffer};
+	struct msghdr header = {.msg_iov = &part,
+				.msg_iovlen = 1,
+				.msg_control = &control,
+				.msg_controllen = sizeof(control)};
+	ssize_t n;
+	int r = codec_encode(message, buffer, sizeof(buffer), &part.iov_len);
 
+	if (r < 0)
+		return r;
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(sizeof(passed_fd));
 	memcpy(CMSG_DATA(&control.header), &passed_fd, sizeof(passed_fd));
-	return socket_send_with(fd, message, &control, sizeof(control));
+	do {
+		n = sendmsg(fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
+	} while (n < 0 && errno == EINTR);
+	return socket_sent(n);
 }
 
-/* Takes the descriptors out of a received header; closes those that nobody wants. */
+/* Takes the descriptors out of a received header; closes those that are too many. */
 static uint32_t socket_take_fds(struct msghdr *header, int *fds)
 {
 	uint32_t n = 0;
@@ -163,7 +173,7 @@ static uint32_t socket_take_fds(struct msghdr *header, int *fds)
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int), sizeof(fd));
-			if (fds && n < MESSAGE_FDS_MAX)
+			if (n < MESSAGE_FDS_MAX)
 				fds[n++] = fd;
 			else
 				(void)close(fd);
@@ -172,45 +182,62 @@ static uint32_t socket_take_fds(struct msghdr *header, int *fds)
 	return n;
 }
 
-static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
-			       uint32_t *ret_n_fds, int flags)
+/* A packet of n bytes, or what errno says. ECONNRESET is said once: what the daemon had said before
+ * it closed comes after it. */
+static bool socket_is_again(ssize_t n)
+{
+	return n < 0 && (errno == EINTR || errno == ECONNRESET);
+}
+
+static int socket_decode(ssize_t n, const uint8_t *buffer, struct message *ret_message)
+{
+	const char *text;
+
+	if (n <= 0)
+		return n < 0 && errno == EAGAIN ? -EAGAIN : -ENOTCONN;
+	return (size_t)n > MESSAGE_BYTES_MAX ? -EBADMSG
+					     : codec_decode(buffer, (size_t)n, ret_message, &text);
+}
+
+int socket_receive_fds(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+		       uint32_t *ret_n_fds)
 {
 	CANCEL_OFF;
 	_Alignas(struct cmsghdr) char control[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
 	struct iovec part = {.iov_base = buffer, .iov_len = MESSAGE_BYTES_MAX};
-	struct msghdr header = {.msg_iov = &part,
-				.msg_iovlen = 1,
-				.msg_control = control,
-				.msg_controllen = sizeof(control)};
-	const char *text = "";
+	struct msghdr header = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control};
 	uint32_t n_fds;
 	ssize_t n;
 	int r;
 
-	/* ECONNRESET is said once: what the daemon had said before it closed comes after it. */
 	do {
-		n = recvmsg(fd, &header, flags | MSG_CMSG_CLOEXEC);
-	} while (n < 0 && (errno == EINTR || errno == ECONNRESET));
-	if (n < 0)
-		return errno == EAGAIN ? -EAGAIN : -ENOTCONN;
-	if (n == 0)
-		return -ENOTCONN;
-	n_fds = socket_take_fds(&header, fds);
-	r = header.msg_flags & MSG_TRUNC ? -EBADMSG
-					 : codec_decode(buffer, (size_t)n, ret_message, &text);
+		header.msg_controllen = sizeof(control);
+		n = recvmsg(fd, &header, MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC);
+	} while (socket_is_again(n));
+	n_fds = n < 0 ? 0 : socket_take_fds(&header, fds);
+	r = socket_decode(n, buffer, ret_message);
 	for (uint32_t i = 0; r < 0 && i < n_fds; i++)
 		(void)close(fds[i]);
-	if (r < 0)
-		return -EBADMSG;
-	if (ret_n_fds)
+	if (r == 0)
 		*ret_n_fds = n_fds;
-	return 0;
+	return r;
 }
 
-int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
-		   uint32_t *ret_n_fds)
+/* The kernel drops descriptors that a recv() cannot take. */
+static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_message, int flags)
 {
-	return socket_receive_with(fd, buffer, ret_message, fds, ret_n_fds, MSG_DONTWAIT);
+	CANCEL_OFF;
+	ssize_t n;
+
+	do {
+		n = recv(fd, buffer, MESSAGE_BYTES_MAX, flags | MSG_TRUNC);
+	} while (socket_is_again(n));
+	return socket_decode(n, buffer, ret_message);
+}
+
+int socket_receive(int fd, uint8_t *buffer, struct message *ret_message)
+{
+	return socket_receive_with(fd, buffer, ret_message, MSG_DONTWAIT);
 }
 
 int socket_await(int fd, uint8_t *buffer, struct message *ret_message, uint64_t deadline_ns)
@@ -220,5 +247,5 @@ int socket_await(int fd, uint8_t *buffer, struct message *ret_message, uint64_t 
 
 	if (r < 0)
 		return r;
-	return socket_receive_with(fd, buffer, ret_message, NULL, NULL, waits ? 0 : MSG_DONTWAIT);
+	return socket_receive_with(fd, buffer, ret_message, waits ? 0 : MSG_DONTWAIT);
 }

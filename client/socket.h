@@ -10,12 +10,13 @@ int socket_try_connect(const char *path, int *ret_fd);
 int socket_send(int fd, const struct message *message);
 /* The same with a descriptor, which stays the caller's. */
 int socket_send_fd(int fd, const struct message *message, int passed_fd);
-/* -EAGAIN nothing there; -ENOTCONN end; -EBADMSG. *ret_n_fds descriptors, close-on-exec, in fds
- * (MESSAGE_FDS_MAX of them); with fds NULL any that come are closed. */
-int socket_receive(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
-		   uint32_t *ret_n_fds);
+/* -EAGAIN nothing there; -ENOTCONN end; -EBADMSG. Descriptors that come with it are dropped. */
+int socket_receive(int fd, uint8_t *buffer, struct message *ret_message);
+/* The same with *ret_n_fds descriptors, close-on-exec, in fds (MESSAGE_FDS_MAX of them). */
+int socket_receive_fds(int fd, uint8_t *buffer, struct message *ret_message, int *fds,
+		       uint32_t *ret_n_fds);
 
-/* The same, but waits: -EAGAIN it is to be called again, -ETIMEDOUT. */
+/* As socket_receive(), but waits: -EAGAIN it is to be called again, -ETIMEDOUT. */
 int socket_await(int fd, uint8_t *buffer, struct message *ret_message, uint64_t deadline_ns);
 
 #endif

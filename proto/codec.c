@@ -5,6 +5,9 @@
  * the two directions cannot disagree, and a field that is missing in paged.proto or in
  * include/paged/message.h does not compile.
  *
+ * The packing and unpacking of a struct is proto/pack.c's, which is quick and knows the plain form
+ * alone: an id, a body, nothing else. What comes in another form protobuf-c unpacks.
+ *
  * protobuf-c allocates the structs that it decodes into. Its allocator here hands out pieces of an
  * array on the stack and takes nothing back, so a message costs no heap, and what a hostile one can
  * make us use has an end: then decoding fails. Strings are bytes with a length there, because
@@ -13,6 +16,7 @@
 #include "proto/codec.h"
 
 #include "paged.pb-c.h"
+#include "proto/pack.h"
 #include "proto/text.h"
 
 #include <errno.h>
@@ -27,6 +31,11 @@
 /* No message of ours is longer: a Reply has 20 numbers of at most 12 bytes and a text of 511. So a
  * buffer of that size needs no measuring beforehand, which would take as long as the packing. */
 #define ENCODED_BYTES_MAX 1024u
+
+/* The envelope: the id, a varint in field 1, and the body, bytes in the field of its kind. */
+#define TAG_ID 0x08u
+#define TAG_BITS 3u
+#define TAG_BYTES 2u
 
 /* X(KIND, member, ProtoName): the bodies with fields; those without have no struct of ours. */
 #define BODIES(X)                                                                                  \
@@ -136,6 +145,29 @@ static bool message_put(const struct message *message, struct body *body, Paged_
 	return is_known;
 }
 
+/* The length of the body stands before it and has one byte or two. */
+static size_t plain_pack(const Paged__Message *envelope, const ProtobufCMessage *body,
+			 uint8_t *buffer)
+{
+	uint8_t *at = buffer, *start, *end;
+	size_t length;
+
+	if (envelope->id) {
+		*at++ = TAG_ID;
+		at = pack_varint(at, envelope->id);
+	}
+	at = pack_varint(at, (uint64_t)envelope->body_case << TAG_BITS | TAG_BYTES);
+	start = at + 1;
+	end = pack_body(body, start);
+	length = (size_t)(end - start);
+	if (length >= 0x80) {
+		memmove(start + 1, start, length);
+		end++;
+	}
+	(void)pack_varint(at, length);
+	return (size_t)(end - buffer);
+}
+
 int codec_encode(const struct message *message, uint8_t *buffer, size_t buffer_bytes,
 		 size_t *ret_bytes)
 {
@@ -148,7 +180,7 @@ int codec_encode(const struct message *message, uint8_t *buffer, size_t buffer_b
 	if (buffer_bytes < ENCODED_BYTES_MAX &&
 	    protobuf_c_message_get_packed_size(&envelope.base) > buffer_bytes)
 		return -EMSGSIZE;
-	*ret_bytes = protobuf_c_message_pack(&envelope.base, buffer);
+	*ret_bytes = plain_pack(&envelope, &body.base, buffer);
 	return 0;
 }
 
@@ -260,34 +292,78 @@ static const char *message_get(const Paged__Message *envelope, struct message *m
 	return NULL;
 }
 
-int codec_decode(const uint8_t *buffer, size_t bytes, struct message *ret_message,
-		 const char **ret_text)
+/* An empty body of that kind, in envelope. Returns false for a kind that is not known. */
+static bool body_init(uint64_t number, struct body *body, Paged__Message *envelope)
+{
+	switch (number) {
+#define X(KIND, member, Name)                                                                      \
+	case PAGED__MESSAGE__BODY_##KIND:                                                          \
+		body->member = (Paged__##Name)PAGED__##KIND##__INIT;                               \
+		envelope->member = &body->member;                                                  \
+		break;
+		BODIES(X)
+		EMPTY_BODIES(X)
+#undef X
+	default: /* not of an enum: it comes from the wire */
+		return false;
+	}
+	envelope->body_case = (Paged__Message__BodyCase)number;
+	return true;
+}
+
+/* A message as we write them. Returns false for all others. */
+static bool plain_try_unpack(const uint8_t *at, const uint8_t *end, struct body *body,
+			     Paged__Message *envelope)
+{
+	uint64_t id = 0, tag = 0, length = 0;
+
+	if (*at == TAG_ID)
+		at = pack_take_varint(at + 1, end, &id);
+	at = pack_take_varint(at, end, &tag);
+	at = pack_take_varint(at, end, &length);
+	if (!at || length != (uint64_t)(end - at) || (tag & ((1u << TAG_BITS) - 1)) != TAG_BYTES ||
+	    !body_init(tag >> TAG_BITS, body, envelope))
+		return false;
+	envelope->id = id;
+	return pack_try_unpack(&body->base, at, end);
+}
+
+/* All that protobuf has. */
+static const char *any_unpack(const uint8_t *buffer, size_t bytes, struct message *ret_message)
 {
 	struct arena arena; /* the bytes are left as they are: clearing them would cost more than
 			       decoding */
 	ProtobufCAllocator allocator = {arena_take, arena_give, &arena};
 	const ProtobufCMessage *base;
-	const char *text;
 
 	arena.used = 0;
 	arena.is_full = false;
-	if (bytes == 0 || bytes > MESSAGE_BYTES_MAX) {
-		*ret_text = bytes == 0 ? "the message is empty"
-				       : "the message is larger than 65536 bytes";
-		return -EBADMSG;
-	}
 	base = protobuf_c_message_unpack(&paged__message__descriptor, &allocator, bytes, buffer);
-	if (!base) {
-		*ret_text = arena.is_full ? "the message has strings too long or too many fields"
-					  : "the message is not protobuf, or was cut short";
-		return -EBADMSG;
-	}
-	text = message_get((const Paged__Message *)base, ret_message);
-	if (text) {
-		*ret_text = text;
-		return -EBADMSG;
-	}
-	return 0;
+	if (!base)
+		return arena.is_full ? "the message has strings too long or too many fields"
+				     : "the message is not protobuf, or was cut short";
+	return message_get((const Paged__Message *)base, ret_message);
+}
+
+int codec_decode(const uint8_t *buffer, size_t bytes, struct message *ret_message,
+		 const char **ret_text)
+{
+	Paged__Message envelope;
+	const char *text;
+	struct body body; /* only what body_init() fills is read */
+
+	if (bytes == 0)
+		text = "the message is empty";
+	else if (bytes > MESSAGE_BYTES_MAX)
+		text = "the message is larger than 65536 bytes";
+	else if (plain_try_unpack(buffer, buffer + bytes, &body, &envelope))
+		text = message_get(&envelope, ret_message);
+	else
+		text = any_unpack(buffer, bytes, ret_message);
+	if (!text)
+		return 0;
+	*ret_text = text;
+	return -EBADMSG;
 }
 
 const char *message_kind_name(enum message_kind kind)

@@ -123,7 +123,10 @@ uint64_t psi_window_update(struct psi_window *window, uint64_t now_ns, uint64_t 
 		return growth;
 	}
 	/* The window before, as far as this one has not gone yet. In microseconds, or the product
-	 * of two times would not fit. */
+	 * of two times would not fit. Mostly there was nothing, at every step, and it takes three
+	 * divisions. */
+	if (window->last_growth < 1000)
+		return growth;
 	return growth + window->last_growth / 1000 * ((window->size_ns - elapsed) / 1000) /
 				(window->size_ns / 1000) * 1000;
 }

@@ -259,14 +259,13 @@ static void begin_search(struct session *session, uint32_t conn, const struct me
 	why->pfn = message->why.number;
 }
 
-void why_pump(struct session *session)
+/* The answer has a text, which is not to be cleared at every step. */
+static void why_go_on(struct session *session)
 {
 	struct why_answer answer = {.session = session};
 	struct why *why = &session->why;
 	struct inspect_frame now;
 
-	if (!why->active)
-		return;
 	if (!inspect_go_on(session->pool, &why->search)) {
 		session->again = true;
 		return;
@@ -280,6 +279,12 @@ void why_pump(struct session *session)
 	}
 	why_say_frame(&answer, why->pfn, &why->search);
 	why_send(&answer, why->conn, why->id);
+}
+
+void why_pump(struct session *session)
+{
+	if (session->why.active)
+		why_go_on(session);
 }
 
 void why_forget_conn(struct session *session, uint32_t conn)

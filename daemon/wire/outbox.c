@@ -56,31 +56,38 @@ bool outbox_is_empty(const struct outbox *outbox)
 	return !outbox->head;
 }
 
-int outbox_send(int fd, const uint8_t *bytes, size_t n_bytes, const int *fds, uint32_t n_fds)
+static ssize_t send_with_fds(int fd, const uint8_t *bytes, size_t n_bytes, const int *fds,
+			     uint32_t n_fds)
 {
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(MESSAGE_FDS_MAX * sizeof(int))];
 	} control;
 	struct iovec iov; /* iov_base is not const, though sendmsg() only reads */
-	struct msghdr packet = {.msg_iov = &iov, .msg_iovlen = 1};
-	ssize_t n;
+	struct msghdr packet = {.msg_iov = &iov,
+				.msg_iovlen = 1,
+				.msg_control = &control,
+				.msg_controllen = CMSG_SPACE(n_fds * sizeof(int))};
 
 	memcpy(&iov.iov_base, &bytes, sizeof(bytes));
 	iov.iov_len = n_bytes;
+	memset(&control, 0, sizeof(control));
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
+	return sendmsg(fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+int outbox_send(int fd, const uint8_t *bytes, size_t n_bytes, const int *fds, uint32_t n_fds)
+{
+	ssize_t n;
+
 	if (n_fds > MESSAGE_FDS_MAX)
 		return -EINVAL;
-	if (n_fds > 0) {
-		memset(&control, 0, sizeof(control));
-		control.header.cmsg_level = SOL_SOCKET;
-		control.header.cmsg_type = SCM_RIGHTS;
-		control.header.cmsg_len = CMSG_LEN(n_fds * sizeof(int));
-		memcpy(CMSG_DATA(&control.header), fds, n_fds * sizeof(int));
-		packet.msg_control = &control;
-		packet.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
-	}
 	do
-		n = sendmsg(fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = n_fds > 0 ? send_with_fds(fd, bytes, n_bytes, fds, n_fds)
+			      : send(fd, bytes, n_bytes, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
 	return n < 0 ? -errno : 0;
 }

@@ -278,6 +278,7 @@ INJECT(int, -1, listen, (int fd, int n), (fd, n))
 INJECT(int, -1, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 INJECT(ssize_t, -1, recv, (int fd, void *bytes, size_t n, int flags), (fd, bytes, n, flags))
 INJECT(ssize_t, -1, recvmsg, (int fd, struct msghdr *packet, int flags), (fd, packet, flags))
+INJECT(ssize_t, -1, send, (int fd, const void *bytes, size_t n, int flags), (fd, bytes, n, flags))
 INJECT(ssize_t, -1, sendmsg, (int fd, const struct msghdr *packet, int flags), (fd, packet, flags))
 INJECT(int, -1, setsockopt, (int fd, int level, int name, const void *value, socklen_t n),
        (fd, level, name, value, n))

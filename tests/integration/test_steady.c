@@ -1,7 +1,7 @@
-/* tests/integration/test_steady.c - a program at work: no request where none is needed, and no
- * memory asked of the heap by either side. */
+/* tests/integration/test_steady.c - a program at work: no request where none is needed, no memory
+ * asked of the heap by either side, and no system call beside those that a request is made of. */
 #include "tests/integration/clock.h"
-#include "tests/integration/count_malloc.h"
+#include "tests/integration/counted.h"
 #include "tests/integration/raw.h"
 
 #include <CUnit/CUnit.h>
@@ -85,6 +85,56 @@ static void without_busy_poll_nothing_comes_unasked(void)
 	fixture_close(&f);
 }
 
+/* --- counted calls --- */
+
+/* Of the daemon, in a file that it has mapped. */
+struct tally {
+	char name[64];
+	const struct counted *count;
+};
+
+static void preload(struct fixture *fixture)
+{
+	const struct tally *tally = fixture->arg;
+
+	(void)setenv(COUNTED_FILE, tally->name, 1);
+	(void)setenv("LD_PRELOAD", INTEGRATION_COUNTED, 1);
+}
+
+static bool tally_open(struct tally *tally)
+{
+	int fd;
+
+	(void)snprintf(tally->name, sizeof(tally->name), "/tmp/paged-counted-XXXXXX");
+	fd = mkstemp(tally->name);
+	if (fd < 0 || ftruncate(fd, sizeof(*tally->count)) < 0)
+		return false;
+	tally->count = mmap(NULL, sizeof(*tally->count), PROT_READ, MAP_SHARED, fd, 0);
+	(void)close(fd);
+	return tally->count != MAP_FAILED;
+}
+
+static void tally_close(struct tally *tally)
+{
+	(void)munmap((void *)(uintptr_t)tally->count, sizeof(*tally->count));
+	(void)unlink(tally->name);
+}
+
+/* False: this test is skipped. */
+static bool tally_start(struct tally *tally, struct fixture *f, const char *configuration)
+{
+	if (fixture_is_sanitized()) {
+		fixture_skip("steady", "a sanitizer has its own heap and calls");
+		return false;
+	}
+	CU_ASSERT_TRUE_FATAL(tally_open(tally));
+	fixture_make(f, configuration);
+	f->before_exec = preload;
+	f->arg = tally;
+	CU_ASSERT_TRUE_FATAL(fixture_start(f));
+	return true;
+}
+
 /* --- no heap --- */
 
 #define BURST 4000u
@@ -105,38 +155,6 @@ static bool work(pageclient *client)
 	return n == BURST && block && one;
 }
 
-struct heap {
-	char name[64];
-	uint64_t *count;
-};
-
-static void preload(struct fixture *fixture)
-{
-	const struct heap *heap = fixture->arg;
-
-	(void)setenv(COUNT_MALLOC_FILE, heap->name, 1);
-	(void)setenv("LD_PRELOAD", INTEGRATION_COUNT_MALLOC, 1);
-}
-
-static bool heap_open(struct heap *heap)
-{
-	int fd;
-
-	(void)snprintf(heap->name, sizeof(heap->name), "/tmp/paged-count-XXXXXX");
-	fd = mkstemp(heap->name);
-	if (fd < 0 || ftruncate(fd, sizeof(*heap->count)) < 0)
-		return false;
-	heap->count = mmap(NULL, sizeof(*heap->count), PROT_READ, MAP_SHARED, fd, 0);
-	(void)close(fd);
-	return heap->count != MAP_FAILED;
-}
-
-static void heap_close(struct heap *heap)
-{
-	(void)munmap(heap->count, sizeof(*heap->count));
-	(void)unlink(heap->name);
-}
-
 /* Once a second the server looks at the machine, for which libc may take memory; so one burst of
  * requests without is what is asked, of some. */
 static void steady_work_asks_the_heap_for_nothing(void)
@@ -144,29 +162,24 @@ static void steady_work_asks_the_heap_for_nothing(void)
 	uint64_t requests, before, own, least = UINT64_MAX, least_own = UINT64_MAX;
 	struct observer observer;
 	struct fixture f;
-	struct heap heap;
+	struct tally tally;
 	pageclient *client;
 
-	if (fixture_is_sanitized()) {
-		fixture_skip("steady", "a sanitizer has its own heap");
+	if (!tally_start(&tally, &f, awake))
 		return;
-	}
-	CU_ASSERT_TRUE_FATAL(heap_open(&heap));
-	fixture_make(&f, awake);
-	f.before_exec = preload;
-	f.arg = &heap;
-	CU_ASSERT_TRUE_FATAL(fixture_start(&f));
 	CU_ASSERT_TRUE_FATAL(observer_open(&observer, &f));
 	client = fixture_client(&f, "steady");
 	CU_ASSERT_TRUE(work(client) && work(client)); /* commits, magazines, stacks */
-	CU_ASSERT(*heap.count > 0);                   /* it does count */
+	CU_ASSERT(tally.count->mallocs > 0);          /* it does count */
 	for (int i = 0; i < 20 && (least || least_own); i++) {
 		requests = counter(&observer, COUNTER_rpc_requests);
-		before = *heap.count;
-		own = count_malloc();
+		before = tally.count->mallocs;
+		own = counted_own().mallocs;
 		CU_ASSERT_TRUE(work(client));
-		least_own = count_malloc() - own < least_own ? count_malloc() - own : least_own;
-		least = *heap.count - before < least ? *heap.count - before : least;
+		least_own = counted_own().mallocs - own < least_own ? counted_own().mallocs - own
+								    : least_own;
+		least = tally.count->mallocs - before < least ? tally.count->mallocs - before
+							      : least;
 		CU_ASSERT(counter(&observer, COUNTER_rpc_requests) >= requests + 4);
 	}
 	CU_ASSERT_EQUAL(least, 0);
@@ -174,7 +187,44 @@ static void steady_work_asks_the_heap_for_nothing(void)
 	pageclient_close(client);
 	observer_close(&observer);
 	fixture_close(&f);
-	heap_close(&heap);
+	tally_close(&tally);
+}
+
+/* --- system calls --- */
+
+#define REQUESTS 100u
+
+/* The client sends and receives; the daemon waits, receives and sends. Ten times a second it has
+ * something else to do, so one batch of requests without is what is asked, of some. */
+static void a_request_takes_two_system_calls_here_and_three_there(void)
+{
+	uint64_t least = UINT64_MAX, least_own = UINT64_MAX;
+	struct pageclient_status status;
+	struct fixture f;
+	struct tally tally;
+	pageclient *client;
+
+	if (!tally_start(&tally, &f, asleep))
+		return;
+	client = fixture_client(&f, "steady");
+	PAGECLIENT_INIT(struct pageclient_status, &status);
+	for (int i = 0; i < 20 && (least > 3 * REQUESTS || least_own > 2 * REQUESTS); i++) {
+		uint64_t before = tally.count->calls, own = counted_own().calls;
+
+		for (uint32_t k = 0; k < REQUESTS; k++)
+			CU_ASSERT_EQUAL_FATAL(pageclient_read_status(client, &status), 0);
+		own = counted_own().calls - own;
+		before = tally.count->calls - before;
+		least = before < least ? before : least;
+		least_own = own < least_own ? own : least_own;
+	}
+	/* The daemon may be about to wait again, or have begun. */
+	CU_ASSERT(least >= 3 * REQUESTS - 2); /* it does count */
+	CU_ASSERT(least <= 3 * REQUESTS);
+	CU_ASSERT_EQUAL(least_own, 2 * REQUESTS);
+	pageclient_close(client);
+	fixture_close(&f);
+	tally_close(&tally);
 }
 
 CU_TestInfo test_steady[] = {
@@ -182,5 +232,7 @@ CU_TestInfo test_steady[] = {
 	 who_takes_steadily_is_refilled_without_a_request},
 	{"without busy_poll nothing comes unasked", without_busy_poll_nothing_comes_unasked},
 	{"steady work asks the heap for nothing", steady_work_asks_the_heap_for_nothing},
+	{"a request takes two system calls here and three there",
+	 a_request_takes_two_system_calls_here_and_three_there},
 	CU_TEST_INFO_NULL,
 };
