@@ -7,6 +7,8 @@
 int refill_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
 int refill_run(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
 	       struct sample *ret_sample);
+int refill_run_new(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
+		   struct sample *ret_sample);
 void refill_teardown(struct bench *bench, void *state);
 
 #endif

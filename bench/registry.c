@@ -49,6 +49,8 @@ static const struct benchmark benchmarks[] = {
 	 256, BURST_RAND, HEAP(heap_run_mixed)},
 	{"refill", "ns/frame", "64 frames into an empty magazine, the daemon awake", 64, BURST_LIFO,
 	 refill_setup, refill_run, refill_teardown},
+	{"refill_new", "ns/frame", "the same for a new client, whose magazine grows six times", 64,
+	 BURST_LIFO, refill_setup, refill_run_new, refill_teardown},
 	{"core_refill", "ns/frame", "refills of 64 frames, in the core alone; processor time",
 	 16384, BURST_LIFO, core_setup, core_run_refill, core_teardown},
 	{"core_drain", "ns/frame", "frames in random order out of a magazine, in the core alone",
