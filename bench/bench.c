@@ -3,12 +3,24 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 /* More than any of BENCH_DAEMONS. */
 #define CONFIGURATION_BYTES 1024u
 
+static void raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+		limit.rlim_cur = limit.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
 void bench_init(struct bench *bench, const struct options *options)
 {
+	raise_descriptors();
 	memset(bench, 0, sizeof(*bench));
 	bench->options = options;
 }

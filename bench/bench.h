@@ -83,6 +83,7 @@ const struct benchmark *registry_find(size_t index); /* NULL: behind the last */
 /* True if it is one of those that the filter names. */
 bool registry_match(size_t index, const char *filter);
 
+/* Raises the limit of descriptors, too: a thousand clients have five thousand. */
 void bench_init(struct bench *bench, const struct options *options);
 /* Stops the daemons and removes what they left. */
 void bench_done(struct bench *bench);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 
 /* Attaches at either end, of which the median counts. Lower: one interrupt decides; higher: "the
  * first" are many. */
@@ -53,17 +52,6 @@ static uint64_t median(uint64_t *ns, uint32_t n)
 	return ns[n / 2];
 }
 
-/* Five descriptors for each of our own. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
-
 static int attach_all(struct bench *bench, const struct fixture *fixture, pageclient **client,
 		      uint64_t *ns, uint32_t n)
 {
@@ -86,7 +74,6 @@ int attach_run_many(struct bench *bench, const struct benchmark *benchmark, void
 	uint64_t *ns = calloc(n_clients, sizeof(*ns));
 	int r = client && ns ? 0 : bench_fail(bench, -ENOMEM, "no memory");
 
-	raise_descriptors();
 	*ret_sample = (struct sample){0, 0};
 	for (uint64_t round = 0; r == 0 && round < n; round++) {
 		uint64_t begin = bench_now_ns(), all_ns;

@@ -5,10 +5,10 @@
  * the table has medians. A mode that the machine does not allow is measured with what it got, and
  * the line below says what the administrator has to set. Nothing of the machine is changed here. */
 #include "bench/bench.h"
+#include "bench/command_line.h"
 #include "bench/hugepages_measure.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,53 +59,65 @@ static void print_help(void)
 		stdout);
 }
 
-static int parse_size(const char *word, uint64_t *ret_bytes)
+enum { LONG_SIZE = 256, LONG_ROUNDS, LONG_JSON, LONG_PAGED };
+
+static int take(void *arg, int option);
+static const struct option long_options[] = {
+	{"size", required_argument, NULL, LONG_SIZE},
+	{"rounds", required_argument, NULL, LONG_ROUNDS},
+	{"json", required_argument, NULL, LONG_JSON},
+	{"paged", required_argument, NULL, LONG_PAGED},
+	{"help", no_argument, NULL, 'h'},
+	{NULL, 0, NULL, 0},
+};
+static const struct command_line line = {"hugepages", "hugepages", long_options, take};
+
+static int take_size(uint64_t *ret_bytes)
 {
 	char *end;
-	unsigned long long n = strtoull(word, &end, 10);
+	unsigned long long n = strtoull(optarg, &end, 10);
+	bool is_size = *optarg >= '0' && *optarg <= '9' && n > 0 && n <= 65536 &&
+		       (strcmp(end, "M") == 0 || strcmp(end, "G") == 0);
 
-	if (end == word || n == 0 || n > 65536 || (strcmp(end, "M") != 0 && strcmp(end, "G") != 0))
-		return -EINVAL;
 	*ret_bytes = (uint64_t)n << (*end == 'G' ? 30 : 20);
-	return *ret_bytes >= UINT64_C(64) << 20 ? 0 : -EINVAL;
+	return is_size && *ret_bytes >= UINT64_C(64) << 20
+		       ? 0
+		       : command_line_refuse(&line, "--size is 64M or more, as 512M or 4G, not",
+					     optarg);
 }
 
-static int refuse(const char *what, const char *word)
+static int take(void *arg, int option)
 {
-	(void)fprintf(stderr, "hugepages: %s \"%s\"; see hugepages --help\n", what, word);
-	return -EINVAL;
+	struct hugepages_options *options = arg;
+	uint64_t rounds = options->rounds;
+	int r = 0;
+
+	switch (option) {
+	case LONG_SIZE:
+		return take_size(&options->size_bytes);
+	case LONG_JSON:
+		options->json = optarg;
+		break;
+	case LONG_PAGED:
+		options->paged = optarg;
+		break;
+	case LONG_ROUNDS:
+		r = command_line_number(&line, "--rounds wants a number from 1 to 99, not", 1,
+					MAX_ROUNDS, &rounds);
+		break;
+	default:
+		options->help = true;
+		break;
+	}
+	options->rounds = (uint32_t)rounds;
+	return r;
 }
 
 static int parse(int argc, char **argv, struct hugepages_options *options)
 {
-	static const struct option long_options[] = {
-		{"size", required_argument, NULL, 's'}, {"rounds", required_argument, NULL, 'r'},
-		{"json", required_argument, NULL, 'j'}, {"paged", required_argument, NULL, 'p'},
-		{"help", no_argument, NULL, 'h'},       {NULL, 0, NULL, 0},
-	};
-	int option;
-
 	*options = (struct hugepages_options){
 		.size_bytes = UINT64_C(1) << 30, .rounds = 5, .paged = BENCH_PAGED};
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		if (option == 's' && parse_size(optarg, &options->size_bytes) < 0)
-			return refuse("--size is 64M or more, as 512M or 4G:", optarg);
-		if (option == 'r') {
-			options->rounds = (uint32_t)strtoul(optarg, NULL, 10);
-			if (options->rounds < 1 || options->rounds > MAX_ROUNDS)
-				return refuse("--rounds is 1 to 99:", optarg);
-		}
-		if (option == 'j')
-			options->json = optarg;
-		if (option == 'p')
-			options->paged = optarg;
-		if (option == 'h')
-			options->help = true;
-		if (option == '?')
-			return refuse("no such option:", argv[optind - 1]);
-	}
-	return optind == argc ? 0 : refuse("not an option:", argv[optind]);
+	return command_line_parse_all(&line, argc, argv, options);
 }
 
 /* --- the figures ---------------------------------------------------------------------------- */

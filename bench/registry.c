@@ -4,6 +4,7 @@
 #include "bench/bench_core.h"
 #include "bench/bench_death.h"
 #include "bench/bench_fault.h"
+#include "bench/bench_growth.h"
 #include "bench/bench_metadata.h"
 #include "bench/bench_pressure.h"
 #include "bench/bench_purge.h"
@@ -32,6 +33,15 @@
 			thousandths, BURST_LIFO, pressure_setup, pressure_run_percentile,          \
 			pressure_teardown                                                          \
 	}
+
+#define GROWTH_OF(run, unit, axis, value, text)                                                    \
+	{                                                                                          \
+		GROWTH_PREFIX #run "_" #axis "_" #value, unit, text, value, BURST_LIFO,            \
+			growth_setup_##axis, growth_run_##run, growth_teardown                     \
+	}
+#define GROWTH(axis, value, text)                                                                  \
+	GROWTH_OF(pair, "ns/pair", axis, value, "processor time of a pair, " text),                \
+		GROWTH_OF(refill, "ns/block", axis, value, "refill of 64 frames, " text)
 
 static const struct benchmark benchmarks[] = {
 	{"hot_pair", "ns/pair", "alloc one frame, free it", 1, BURST_LIFO, HEAP(heap_run_pair)},
@@ -111,6 +121,22 @@ static const struct benchmark benchmarks[] = {
 	 BURST_LIFO, pressure_setup, pressure_run_status, pressure_teardown},
 	{"alloc_under_pressure_ratio", "x", "that p99 in rpc_roundtrips of the same run", 990,
 	 BURST_LIFO, pressure_setup, pressure_run_ratio, pressure_teardown},
+	GROWTH(threads, 1, "one thread"),
+	GROWTH(threads, 2, "2 threads"),
+	GROWTH(threads, 4, "4 threads"),
+	GROWTH(threads, 8, "8 threads"),
+	GROWTH(clients, 1, "one client attached"),
+	GROWTH(clients, 10, "10 clients attached"),
+	GROWTH(clients, 100, "100 clients attached"),
+	GROWTH(clients, 1000, "1000 clients attached"),
+	GROWTH(segment, 1, "a segment of 1 GiB"),
+	GROWTH(segment, 16, "a segment of 16 GiB"),
+	GROWTH(segment, 1024, "a segment of 1 TiB"),
+	GROWTH(order, 0, "blocks of one frame"),
+	GROWTH(order, 1, "blocks of 2 frames"),
+	GROWTH(order, 3, "blocks of 8 frames"),
+	GROWTH(order, 6, "blocks of 64 frames"),
+	GROWTH(order, 9, "blocks of 512 frames"),
 };
 
 const struct benchmark *registry_find(size_t index)
@@ -120,5 +146,10 @@ const struct benchmark *registry_find(size_t index)
 
 bool registry_match(size_t index, const char *filter)
 {
-	return strstr(benchmarks[index].name, filter) != NULL;
+	const char *name = benchmarks[index].name;
+
+	if (strncmp(name, GROWTH_PREFIX, strlen(GROWTH_PREFIX)) == 0 &&
+	    strncmp(filter, GROWTH_PREFIX, strlen("growth")) != 0)
+		return false;
+	return strstr(name, filter) != NULL;
 }

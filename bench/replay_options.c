@@ -1,8 +1,9 @@
 /* bench/replay_options.c - see replay_options.h. */
 #include "bench/replay_options.h"
 
+#include "bench/command_line.h"
+
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -31,6 +32,9 @@ static const struct option long_options[] = {
 	{"size", required_argument, NULL, LONG_SIZE},
 	{NULL, 0, NULL, 0},
 };
+
+static int take(void *arg, int option);
+static const struct command_line line = {"replay", "replay", long_options, take};
 
 void replay_options_print_help(FILE *file)
 {
@@ -61,24 +65,6 @@ void replay_options_print_help(FILE *file)
 		file);
 }
 
-static int refuse(const char *what, const char *word)
-{
-	(void)fprintf(stderr, "replay: %s \"%s\"; see replay --help\n", what, word);
-	return -EINVAL;
-}
-
-static int take_number(const char *what, uint64_t low, uint64_t high, uint64_t *ret_number)
-{
-	char *end;
-
-	errno = 0;
-	*ret_number = strtoull(optarg, &end, 10);
-	if (errno || *end || *optarg < '0' || *optarg > '9' || *ret_number < low ||
-	    *ret_number > high)
-		return refuse(what, optarg);
-	return 0;
-}
-
 static int take_size(struct replay_options *options)
 {
 	static const char units[] = "KMGT";
@@ -90,12 +76,13 @@ static int take_size(struct replay_options *options)
 	n = strtoull(optarg, &end, 10);
 	unit = *end ? strchr(units, *end) : NULL;
 	if (errno || *optarg < '0' || *optarg > '9' || !unit || end[1])
-		return refuse("--size wants a number with K, M, G or T, not", optarg);
+		return command_line_refuse(&line, "--size wants a number with K, M, G or T, not",
+					   optarg);
 	if (n > UINT64_MAX >> (10 * (unit - units + 1)))
-		return refuse("--size is too large:", optarg);
+		return command_line_refuse(&line, "--size is too large:", optarg);
 	options->n_frames = (n << (10 * (unit - units + 1))) / TRACE_FRAME_BYTES;
 	if (options->n_frames < REPLAY_MIN_FRAMES || options->n_frames > REPLAY_MAX_FRAMES)
-		return refuse("--size is to be from 4M to 16T, not", optarg);
+		return command_line_refuse(&line, "--size is to be from 4M to 16T, not", optarg);
 	return 0;
 }
 
@@ -103,21 +90,25 @@ static int take_kind(struct replay_options *options)
 {
 	options->generate = make_find(optarg);
 	return options->generate == MAKE_NR_KINDS
-		       ? refuse("--generate wants zipf, scan, burst or cost, not", optarg)
+		       ? command_line_refuse(
+				 &line, "--generate wants zipf, scan, burst or cost, not", optarg)
 		       : 0;
 }
 
 static int take_clients(struct replay_options *options)
 {
 	uint64_t n;
-	int r = take_number("--clients wants a number from 1 to 64, not", 1, TRACE_MAX_CLIENTS, &n);
+	int r = command_line_number(&line, "--clients wants a number from 1 to 64, not", 1,
+				    TRACE_MAX_CLIENTS, &n);
 
 	options->fold = r == 0 ? (uint32_t)n : 0;
 	return r;
 }
 
-static int take(struct replay_options *options, int option)
+static int take(void *arg, int option)
 {
+	struct replay_options *options = arg;
+
 	switch (option) {
 	case LONG_CHECK:
 		options->check = true;
@@ -139,8 +130,8 @@ static int take(struct replay_options *options, int option)
 		options->paged = optarg;
 		return 0;
 	case LONG_SEED:
-		return take_number("--seed wants a number from 1 on, not", 1, UINT64_MAX,
-				   &options->seed);
+		return command_line_number(&line, "--seed wants a number from 1 on, not", 1,
+					   UINT64_MAX, &options->seed);
 	case LONG_SIZE:
 		return take_size(options);
 	default:
@@ -151,7 +142,7 @@ static int take(struct replay_options *options, int option)
 
 int replay_options_parse(int argc, char **argv, struct replay_options *ret_options)
 {
-	int option, r;
+	int r;
 
 	*ret_options = (struct replay_options){
 		.generate = MAKE_NR_KINDS,
@@ -159,20 +150,12 @@ int replay_options_parse(int argc, char **argv, struct replay_options *ret_optio
 		.output = "-",
 		.paged = BENCH_PAGED,
 	};
-	opterr = 0; /* one line, ours */
-	while ((option = getopt_long(argc, argv, ":h", long_options, NULL)) != -1) {
-		if (option == ':')
-			return refuse("an argument is missing after", argv[optind - 1]);
-		if (option == '?')
-			return refuse(optopt ? "wrong use of option" : "unknown option",
-				      argv[optind - 1]);
-		r = take(ret_options, option);
-		if (r)
-			return r;
-	}
-	ret_options->path = argv + optind;
-	ret_options->n_paths = argc - optind;
+	r = command_line_parse(&line, argc, argv, ret_options);
+	if (r < 0)
+		return r;
+	ret_options->path = argv + r;
+	ret_options->n_paths = argc - r;
 	if (ret_options->n_paths && ret_options->generate != MAKE_NR_KINDS)
-		return refuse("--generate reads no trace:", argv[optind]);
+		return command_line_refuse(&line, "--generate reads no trace:", argv[r]);
 	return 0;
 }

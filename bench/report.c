@@ -22,19 +22,19 @@ static void print_number(double number, FILE *file)
 
 void report_print(const struct results *results, FILE *file)
 {
-	(void)fprintf(file, "%-24s %-9s %12s %12s %12s %5s\n", "name", "unit", "median", "min",
+	(void)fprintf(file, "%-26s %-9s %12s %12s %12s %5s\n", "name", "unit", "median", "min",
 		      "max", "runs");
 	for (uint32_t i = 0; i < results->n; i++) {
 		const struct result *result = &results->result[i];
 		struct summary summary;
 
 		if (result->failed || result->runs == 0) {
-			(void)fprintf(file, "%-24s %s: %s\n", result->benchmark->name,
+			(void)fprintf(file, "%-26s %s: %s\n", result->benchmark->name,
 				      result->skipped ? "skipped" : "failed", result->why);
 			continue;
 		}
 		summary = summarize(result);
-		(void)fprintf(file, "%-24s %-9s", result->benchmark->name, result->benchmark->unit);
+		(void)fprintf(file, "%-26s %-9s", result->benchmark->name, result->benchmark->unit);
 		print_number(summary.median, file);
 		print_number(summary.min, file);
 		print_number(summary.max, file);
@@ -76,6 +76,6 @@ void report_list(FILE *file)
 	const struct benchmark *benchmark;
 
 	for (size_t i = 0; (benchmark = registry_find(i)) != NULL; i++)
-		(void)fprintf(file, "%-24s %-9s %s\n", benchmark->name, benchmark->unit,
+		(void)fprintf(file, "%-26s %-9s %s\n", benchmark->name, benchmark->unit,
 			      benchmark->what);
 }

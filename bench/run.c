@@ -133,7 +133,7 @@ static int run_one(struct bench *bench, struct result *result)
 static void show_progress(const struct results *results, uint32_t round, const char *name)
 {
 	if (isatty(STDERR_FILENO))
-		(void)fprintf(stderr, "\rround %u of %u: %-24s", round, results->rounds, name);
+		(void)fprintf(stderr, "\rround %u of %u: %-26s", round, results->rounds, name);
 }
 
 int run_all(struct bench *bench, struct results *results)

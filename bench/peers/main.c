@@ -11,6 +11,7 @@
  * is taken); pages lie well or badly in the caches (each round is a new process); somebody else
  * wants the CPU (clients have one, all daemons the other); the first touch of memory (a quarter of
  * each run is thrown away before the clock starts). */
+#include "bench/drive.h"
 #include "bench/peers/docs.h"
 #include "bench/peers/grid.h"
 #include "bench/peers/json.h"
@@ -18,37 +19,9 @@
 #include "bench/peers/table.h"
 #include "bench/report.h"
 
-#include <errno.h>
 #include <limits.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
-
-static void block_signals(void)
-{
-	sigset_t set;
-
-	(void)sigemptyset(&set);
-	(void)sigaddset(&set, SIGINT);
-	(void)sigaddset(&set, SIGTERM);
-	(void)sigaddset(&set, SIGHUP);
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
-	(void)signal(SIGPIPE, SIG_IGN); /* a peer that ended is an error of a write */
-}
-
-/* A thousand clients in one process have some thousand descriptors. */
-static void raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-		limit.rlim_cur = limit.rlim_max;
-		(void)setrlimit(RLIMIT_NOFILE, &limit);
-	}
-}
 
 /* All that is asked for: what cannot be written does not keep the rest from it. */
 static int write_files(const struct results *results, const struct book *book,
@@ -73,8 +46,9 @@ static int write_files(const struct results *results, const struct book *book,
 	return r;
 }
 
-static int report(const struct results *results, const struct peers_options *options, FILE *json)
+static int report(const struct results *results, FILE *json, const void *arg)
 {
+	const struct peers_options *options = arg;
 	struct series *series;
 	struct book book;
 	int r = table_make_book(results, &book, &series);
@@ -88,59 +62,13 @@ static int report(const struct results *results, const struct peers_options *opt
 	return r;
 }
 
-static int measure(const struct peers_options *options, const struct place *place,
-		   struct results *results, FILE *json)
-{
-	struct bench bench;
-	int r, failed;
-
-	bench_init(&bench, &options->bench);
-	bench.place = *place;
-	block_signals();
-	raise_descriptors();
-	failed = place_take(place->client_cpu);
-	if (failed == 0)
-		failed = run_all(&bench, results);
-	bench_done(&bench);
-	if (failed == -EINTR) {
-		(void)fputs("peers: interrupted\n", stderr);
-		return failed;
-	}
-	r = report(results, options, json);
-	return failed ? failed : r;
-}
-
-static int run(const struct peers_options *options, const struct place *place)
-{
-	struct results results;
-	FILE *json = NULL;
-	int r = results_new(options->bench.filter, options->bench.rounds, &results);
-
-	if (r < 0) {
-		(void)fprintf(stderr, "peers: \"%s\": %s; see --list\n", options->bench.filter,
-			      r == -ENOENT ? "no such row or subject" : strerror(-r));
-		return r == -ENOENT ? EXIT_USAGE : EXIT_FAILED;
-	}
-	/* Before the run: nobody wants to learn after it that the file cannot be made. */
-	if (options->bench.json && !(json = fopen(options->bench.json, "we"))) {
-		(void)fprintf(stderr, "peers: %s: %s\n", options->bench.json, strerror(errno));
-		results_free(&results);
-		return EXIT_FAILED;
-	}
-	r = measure(options, place, &results, json);
-	if (json)
-		(void)fclose(json);
-	results_free(&results);
-	return r < 0 ? EXIT_FAILED : EXIT_SUCCESS;
-}
-
 int main(int argc, char **argv)
 {
 	struct peers_options options;
-	struct place place;
+	struct drive peers = {"peers", "row or subject", &options.bench, report, &options};
 
 	if (peers_options_parse(argc, argv, &options) < 0)
-		return EXIT_USAGE;
+		return DRIVE_USAGE;
 	switch (options.bench.command) {
 	case OPTIONS_HELP:
 		peers_options_print_help(stdout);
@@ -151,12 +79,5 @@ int main(int argc, char **argv)
 	case OPTIONS_RUN:
 		break;
 	}
-	if (place_parse(options.bench.pin, &place) < 0) {
-		(void)fprintf(stderr,
-			      "peers: --pin \"%s\": auto, none, or two CPUs such as 0,1 that this "
-			      "process may use\n",
-			      options.bench.pin);
-		return EXIT_USAGE;
-	}
-	return run(&options, &place);
+	return drive(&peers);
 }
