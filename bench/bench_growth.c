@@ -9,6 +9,7 @@
  * daemon, so odd threads have its processor. */
 #include "bench/bench_growth.h"
 
+#include "bench/bench_refill.h"
 #include "bench/heap.h"
 
 #include <errno.h>
@@ -22,9 +23,8 @@
 #define THREADS_MAX 8u
 #define FRAMES_PER_REFILL 64u
 
-/* Refills of one magazine: see bench_refill.c. For large blocks fewer, of so many frames in all. */
-#define REFILLS_LEARNING 192u
-#define REFILLS_TIMED 184u
+/* A magazine of large blocks has fewer refills than bench_refill.h says, of so many frames in all.
+ */
 #define FRAMES_HELD_MAX 32768u
 
 struct growth {

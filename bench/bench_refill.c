@@ -15,10 +15,6 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* The ring doubles at the refills 6, 12, 24 ... 192 and 384 of a magazine: in between is room. */
-#define REFILLS_LEARNING 192u
-#define REFILLS_TIMED 184u
-
 struct refill_state {
 	struct fixture *fixture;
 	void **frame;

@@ -4,6 +4,11 @@
 #define BENCH_BENCH_REFILL_H
 #include "bench/bench.h"
 
+/* The ring of a magazine doubles at its refills 6, 12, 24 ... 192 and 384 of 64 frames: in between
+ * is room. */
+#define REFILLS_LEARNING 192u
+#define REFILLS_TIMED 184u
+
 int refill_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state);
 int refill_run(struct bench *bench, const struct benchmark *benchmark, void *state, uint64_t n,
 	       struct sample *ret_sample);
