@@ -253,10 +253,10 @@ struct shm_cache {
 	struct shm_histogram latency_us; /* 160 of upcalls */
 	struct shm_histogram scanned;    /* 224 objects of one upcall */
 	struct shm_histogram freed;      /* 288 frames that one upcall brought back */
-	uint64_t cost_ns;      /* 352 per frame: rebuild_ns, or by seeks where it is 0 */
-	uint64_t asked_ns;     /* 360 CLOCK_REALTIME of the last upcall, 0: none */
-	uint64_t nr_stopped;   /* 368 scans that said SHRINK_STOP */
-	uint64_t reserved[17]; /* 376 */
+	uint64_t cost_ns;                /* 352 per frame: rebuild_ns, or by seeks where it is 0 */
+	uint64_t asked_ns;               /* 360 CLOCK_REALTIME of the last upcall, 0: none */
+	uint64_t nr_stopped;             /* 368 scans that said SHRINK_STOP */
+	uint64_t reserved[17];           /* 376 */
 };
 static_assert(sizeof(struct shm_cache) == 512, "layout");
 

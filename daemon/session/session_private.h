@@ -110,8 +110,7 @@ struct steal {
 	enum steal_purpose purpose;
 	uint32_t conn;
 	uint64_t id;
-	uint64_t count; /* DRAIN: frames in the magazine before. SHRINK: frames that the scan says
-			 * it freed */
+	uint64_t count; /* DRAIN: frames in the magazine before. SHRINK: freed, as the scan says */
 	uint32_t cache; /* SHRINK: row */
 	uint64_t came_back; /* SHRINK: what the scan had brought back before */
 };
@@ -377,9 +376,9 @@ uint64_t park_demand(const struct session *session);
 void park_stolen(struct session *session);
 void park_compacted(struct session *session);
 void park_purged(struct session *session);
-/* The first that waits for a commit, of those of an order below `below`. */
 /* Does a request wait, magazines and all, that an emptied run would meet? */
 bool park_wants_run(const struct session *session, order_t *ret_order);
+/* The first that waits for a commit, of those of an order below `below`. */
 bool park_wants_commit(const struct session *session, order_t below, order_t *ret_order,
 		       enum migratetype *ret_type);
 
@@ -390,8 +389,7 @@ bool park_wants_commit(const struct session *session, order_t below, order_t *re
 bool reclaim_pump(struct session *session);
 /* One more request waits for frames: that is worth a new run. */
 void reclaim_is_needed(struct session *session);
-/* Purges some frames for a ring, however many it wants, if that can be done in this step. true:
- * frames came back. */
+/* Purges some frames for a ring, however many it wants. true: they came back in this step. */
 bool reclaim_for_ring(struct session *session);
 /* So many frames more are to come back as in the background, from whoever has them. */
 void reclaim_want(struct session *session, uint64_t n_frames);
