@@ -240,7 +240,7 @@ reload_counts() {
 
 bad_reload_changes_nothing() {
 	printf '[limits]\nclient_max = much\n' >/etc/paged/paged.conf.d/60-bad.conf
-	no systemctl reload paged && until_true 10 journal "60-bad.conf:2: limits.client_max" && is paged.service ActiveState active &&
+	no systemctl reload paged && until_true 10 eval 'journalctl -q -t paged -o cat | grep -F "60-bad.conf:2: limits.client_max"' && is paged.service ActiveState active &&
 		pagectl config | grep 'limits.client_max *32M .*50-test.conf:2'
 	local r=$?
 	rm /etc/paged/paged.conf.d/60-bad.conf
