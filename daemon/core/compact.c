@@ -70,6 +70,23 @@ static uint32_t mark_of(pfn_t pfn)
 /* --- COUNT ---------------------------------------------------------------------------------------
  */
 
+/* Who is over its share pays first, here by weight: of a run that many have frames in, each counts
+ * as what it is. Lower: who is spared gives what others have a little more of; higher: dear frames
+ * of the one tier go before cheap ones of the next. A block of order 18 at the highest cost fits.
+ */
+#define TIER_FACTOR 16u
+static_assert((UINT64_C(1) << ORDER_MAX) * COST_MAX_NS < UINT64_MAX / (TIER_FACTOR * TIER_FACTOR),
+	      "overflow");
+
+static uint64_t cost_in_tier(const struct pool *pool, client_id client)
+{
+	uint64_t cost = pool->client[client].cost.in_force_ns;
+
+	for (uint32_t t = POOL_TIER_OVER; t < (uint32_t)pool_client_tier(pool, client); t++)
+		cost *= TIER_FACTOR;
+	return cost;
+}
+
 static void count_entry(struct pool *pool, client_id client, uint64_t word)
 {
 	const struct compact *compact = &pool->compact;
@@ -89,7 +106,7 @@ static void count_entry(struct pool *pool, client_id client, uint64_t word)
 	pool->compact.has_counted = true;
 	run->n_frames += (uint32_t)frames;
 	run->marks += mark_of(entry.pfn);
-	run->cost_ns += frames * pool->client[client].cost.in_force_ns;
+	run->cost_ns += frames * cost_in_tier(pool, client);
 }
 
 static void count_slice(struct pool *pool)

@@ -112,6 +112,48 @@ static void nobody_is_taken_below_its_min_for_it(void)
 }
 
 /* As many entries as the run has frames, and half of them twice: the rest is somebody else's. */
+static uint32_t slot_of(const struct world *w, pfn_t pfn)
+{
+	uint32_t slot = 0;
+
+	while (slot + 1 < w->n_slots && purge_unpack(*entry_of(&w->f, w->f.a, slot)).pfn != pfn)
+		slot++;
+	return slot;
+}
+
+/* Run 1 costs fewer frames, but they are of somebody who is spared. */
+static void who_is_over_its_high_pays_first(void)
+{
+	static struct world w;
+	struct pool_limits spared = {.low = FRAMES}, over = {.high = 1};
+	uint64_t n_given;
+	pfn_t given;
+
+	fill(&w);
+	arm_run(&w, 1, 0);
+	free_run(&w, 2, RUN_FRAMES);
+	while (fixture_pool_try_alloc(&w.f.pool, w.f.b, 0, &given) == 0)
+		if (given >> RUN == 2)
+			arm(&w.f, w.f.b, given & (RUN_FRAMES - 1), given, 0);
+	/* Cheaper by far, so that only the limits speak for the other one. */
+	for (uint32_t i = 1; i <= RUN_FRAMES / 2; i++) {
+		CU_ASSERT_EQUAL(fixture_pool_free(&w.f.pool, w.f.a, (1u << RUN) + 2 * i - 1, 0), 0);
+		*entry_of(&w.f, w.f.a, slot_of(&w, (1u << RUN) + 2 * i - 1)) = PURGE_FREE_SLOT;
+	}
+	pool_client_set_limits(w.f.pool.pool, w.f.a, &spared);
+	pool_client_set_limits(w.f.pool.pool, w.f.b, &over);
+	n_given = compact(&w);
+	CU_ASSERT(n_given > RUN_FRAMES / 2);
+	CU_ASSERT_EQUAL(pool_client(w.f.pool.pool, w.f.b)->nr_purged, n_given);
+	CU_ASSERT_EQUAL(pool_client(w.f.pool.pool, w.f.a)->nr_purged, 0);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, 2u << RUN).order, RUN);
+	/* Where nobody else has a run, the spared one gives it. */
+	CU_ASSERT(compact(&w) > 0);
+	CU_ASSERT(pool_client(w.f.pool.pool, w.f.a)->nr_purged > 0);
+	CU_ASSERT_EQUAL(fixture_pool_word(&w.f.pool, 1u << RUN).order, RUN);
+	teardown(&w.f);
+}
+
 static void a_frame_that_is_listed_twice_counts_once(void)
 {
 	static struct world w;
@@ -193,6 +235,7 @@ CU_TestInfo test_compact[] = {
 	{"a run with one frame that stays is left alone",
 	 a_run_with_one_frame_that_stays_is_left_alone},
 	{"nobody is taken below its min for it", nobody_is_taken_below_its_min_for_it},
+	{"who is over its high pays first", who_is_over_its_high_pays_first},
 	{"a frame that is listed twice counts once", a_frame_that_is_listed_twice_counts_once},
 	{"a run that is whole ends the search", a_run_that_is_whole_ends_the_search},
 	{"a range is purged whatever its age", a_range_is_purged_whatever_its_age},
