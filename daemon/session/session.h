@@ -118,6 +118,12 @@ struct limits_rule {
 	bool observe_only;            /* it may not attach a client */
 	char match[SHM_NAME_BYTES];   /* as people are told of it */
 };
+/* Whom the criteria are compared with. */
+struct limits_who {
+	uint32_t uid, gid;
+	const struct session_groups *groups;
+	const char *name, *unit; /* NUL-terminated */
+};
 #define SESSION_MAX_RULES 32u /* [client] sections; lower refuses large installations */
 
 /* What Config is answered with: lines that the shell wrote and does not touch until after the next

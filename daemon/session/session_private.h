@@ -340,11 +340,6 @@ void limits_apply_all(struct session *session);
 /* Set of a client's key. */
 void limits_set(struct session *session, uint32_t conn, uint64_t id, const struct message_set *set);
 /* Do the rule's criteria all fit? */
-struct limits_who {
-	uint32_t uid, gid;
-	const struct session_groups *groups;
-	const char *name, *unit; /* NUL-terminated */
-};
 bool limits_match(const struct limits_rule *rule, const struct limits_who *who);
 /* Has the configuration said that a client of that name may not be attached by peer? */
 bool limits_observe_only(const struct session *session, const struct session_peer *peer,
