@@ -134,10 +134,9 @@ static void open_and_close(struct story *story)
 	passed(story, true);
 }
 
-static void *cancelled(void *arg)
+static void make_all_calls(struct story *story)
 {
 	struct pageclient_status status;
-	struct story *story = arg;
 
 	/* From here on the first cancellation point is the last. */
 	(void)pthread_cancel(pthread_self());
@@ -148,6 +147,13 @@ static void *cancelled(void *arg)
 	purge(story);
 	shrink(story);
 	open_and_close(story);
+}
+
+/* The unwinding of a cancelled thread passes over what ASan does at the end of a frame: this one
+ * has none of it. */
+__attribute__((no_sanitize("address"))) static void *cancelled(void *arg)
+{
+	make_all_calls(arg);
 	pthread_testcancel();
 	return NULL;
 }
