@@ -176,7 +176,7 @@ static void answer(struct session *session, struct bell_client *heard)
 	heard->rings &= heard->rings - 1;
 	if (park_demand(session) == 0)
 		r = pool_refill_ahead(session->pool, &place, want, &n);
-	if (r == POOL_NO_FRAMES && reclaim_for_ring(session))
+	if (r == POOL_NO_FRAMES && reclaim_for_ring(session, want))
 		r = pool_refill_ahead(session->pool, &place, want, &n);
 	if (r == 0) {
 		heard->heard_ns = session->now_ns;

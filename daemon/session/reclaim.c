@@ -156,12 +156,11 @@ static bool purge_for_demand(struct session *session)
 	return true;
 }
 
-bool reclaim_for_ring(struct session *session)
+bool reclaim_for_ring(struct session *session, uint64_t n_frames)
 {
-	uint64_t left = lacking(session), frames;
+	/* Who rings takes what it wants, so that is missing even if the rest is on its way. */
+	uint64_t left = bits_max(reclaim_missing(session), n_frames), frames;
 
-	if (left == 0)
-		return false;
 	PAGED_PROBE(mm_vmscan_direct_reclaim_begin, CLIENT_NONE, left);
 	(void)purge(session, bits_min(left, PURGE_DIRECT), CLIENT_NONE, &frames);
 	PAGED_PROBE(mm_vmscan_direct_reclaim_end, frames);

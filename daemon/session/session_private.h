@@ -384,8 +384,8 @@ bool park_wants_commit(const struct session *session, order_t below, order_t *re
 bool reclaim_pump(struct session *session);
 /* One more request waits for frames: that is worth a new run. */
 void reclaim_is_needed(struct session *session);
-/* Purges some frames for a ring, however many it wants. true: they came back in this step. */
-bool reclaim_for_ring(struct session *session);
+/* Purges some of the frames that a ring wants and some for who comes next. true: they came back. */
+bool reclaim_for_ring(struct session *session, uint64_t n_frames);
 /* So many frames more are to come back as in the background, from whoever has them. */
 void reclaim_want(struct session *session, uint64_t n_frames);
 void reclaim_settled(struct session *session, const struct steal *steal, uint64_t frames);

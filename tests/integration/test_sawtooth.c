@@ -6,10 +6,11 @@
  *   down   the tooth gives everything back, and both caches are filled again
  *
  * What has to hold in each period: no cache is ever empty, and what both lost is what the tooth
- * needed, up to the high watermark, and at most one batch more. In the end `pagectl psi` is
- * compared with what the tooth's own clock says: the time of the allocations that waited, less what
- * a request costs that needs no frame. Seconds by --ops; ./dev sawtooth runs it for 60 (the figures
- * are printed). */
+ * needed, up to the high watermark, and at most one batch more. (What a pass over all magazines
+ * took back from the tooth while the last batch was on its way, at most a refill, was needed when
+ * that was asked for.) In the end `pagectl psi` is compared with what the tooth's own clock says:
+ * the time of the allocations that waited, less what a request costs that needs no frame. Seconds
+ * by --ops; ./dev sawtooth runs it for 60 (the figures are printed). */
 #include "paged/bits.h"
 #include "tests/integration/clock.h"
 #include "tests/integration/holder.h"
@@ -26,6 +27,7 @@ extern CU_TestInfo test_sawtooth[];
 #define TOOTH 7000u
 #define SLOTS 5000u
 #define STACK 9000u
+#define REFILL 16 /* as in config */
 #define BATCH 128 /* objects of a scan when nothing else is said: the larger of the two batches */
 /* Of so many seconds on what pagectl psi says is compared to the percent: in fewer, and beside all
  * other tests, one wait for the processor is some of them. */
@@ -255,7 +257,7 @@ static void run_period(struct saw *saw)
 	needed = owned - before.tooth + goal(saw);
 	needed = needed > before.free ? needed - before.free : 0;
 	excess = (int64_t)lost - (int64_t)needed;
-	CU_ASSERT_TRUE(excess <= BATCH);
+	CU_ASSERT_TRUE(excess <= BATCH + REFILL);
 	CU_ASSERT_TRUE(lost > TOOTH / 4);
 	saw->excess_most = excess > saw->excess_most ? excess : saw->excess_most;
 	saw->excess_least = excess < saw->excess_least ? excess : saw->excess_least;
