@@ -146,6 +146,7 @@ struct pcp {
 
 struct member {
 	_Alignas(64) struct pageclient_fast_v1 fast; /* first: the TLS pointer is cast back */
+	struct pageclient_magazine_v1 magazine[PAGECLIENT_ORDERS_V1]; /* of pcp, by order */
 	pageclient *client;
 	struct pcp *pcp;
 	bool is_near; /* with the descriptor published: nothing waits for the next slow call */
@@ -440,7 +441,7 @@ void registry_remove(pageclient *client);
 
 /* The frame that starts at an address; -EFAULT if none does. */
 int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn);
-/* Is pfn the head of a block OWNED by this client? At most 19 loads of META. */
+/* Is pfn the head of a block OWNED by this client? At most two loads of META. */
 bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order);
 /* Puts a block of this client on the deferred list. Never fails, never waits. */
 void deferred_push(pageclient *client, pfn_t pfn);

@@ -30,9 +30,27 @@ int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn
 	return 0;
 }
 
+/* A pfn counts exactly if its word is OWNED by the client: such a word is a head. But META is
+ * sparse, and a look at the word of a frame in a block of the largest order that was never split
+ * would give it memory, or be a SIGBUS where there is none: the first word of 1 << ORDER_MAX
+ * frames, which is always there, tells whether they were. */
 bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order)
 {
-	return near_block(client, pfn, ret_order);
+	pfn_t first = pfn >> ORDER_MAX << ORDER_MAX;
+	struct page_word word;
+
+	if (pfn >= client->nr_frames)
+		return false;
+	word = page_word_unpack(shm_load(&client->view.map[first].word));
+	if (first != pfn) {
+		if (word.order >= ORDER_MAX)
+			return false;
+		word = page_word_unpack(shm_load(&client->view.map[pfn].word));
+	}
+	if (word.state != PAGE_OWNED || word.owner != client->id)
+		return false;
+	*ret_order = word.order;
+	return true;
 }
 
 /* --- the deferred list --- */
@@ -287,29 +305,7 @@ static int release_begin(const pageclient *client)
 	return r == 0 && client_state(client) == PAGECLIENT_LOST ? -ENOTCONN : r;
 }
 
-/* As the inline path pushes; false: take the long way. */
-static bool release_near(const pageclient *client, struct magazine *magazine, void *frame,
-			 unsigned order)
-{
-	uint64_t bottom = __atomic_load_n(magazine->bottom, __ATOMIC_RELAXED);
-	order_t found = 0;
-	pfn_t pfn;
-
-	/* acquire; pairs with the store of a steal: the slots below top have been read */
-	if ((int64_t)(bottom - shm_load(&magazine->head->top)) >=
-		    (int64_t)shm_load(&magazine->head->high) ||
-	    client_frame_pfn(client, frame, &pfn) < 0 || !near_block(client, pfn, &found) ||
-	    found != order)
-		return false;
-	magazine->slot[bottom & magazine->mask] = pfn;
-	if (__tsan_release)
-		__tsan_release(magazine->bottom);
-	/* release; pairs with the acquire of bottom in the daemon's steal: it sees the slot */
-	__atomic_store_n(magazine->bottom, bottom + 1, __ATOMIC_RELEASE);
-	return true;
-}
-
-static __attribute__((noinline)) void release_one(pageclient *client, void *frame, unsigned order)
+void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
 {
 	int saved_errno = errno;
 
@@ -321,14 +317,6 @@ static __attribute__((noinline)) void release_one(pageclient *client, void *fram
 	else
 		release_checked(client, frame, order);
 	errno = saved_errno;
-}
-
-void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
-{
-	struct magazine *magazine = near_magazine(client, order, 0);
-
-	if (!magazine || !frame || !release_near(client, magazine, frame, order))
-		release_one(client, frame, order);
 }
 
 static __attribute__((noinline)) void release_many(pageclient *client, unsigned order,

@@ -214,7 +214,7 @@ static int alloc_blocks(pageclient *client, struct want *want)
 	return r;
 }
 
-static __attribute__((noinline)) void *alloc_one(pageclient *client, unsigned order, unsigned flags)
+void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
 {
 	void *frame = NULL;
 	struct want want = {.order = order, .flags = flags, .n = 1, .frames = &frame};
@@ -231,14 +231,6 @@ static __attribute__((noinline)) void *alloc_one(pageclient *client, unsigned or
 		return NULL;
 	}
 	return frame;
-}
-
-void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
-{
-	struct magazine *magazine = near_magazine(client, order, flags);
-	void *frame = magazine ? near_pop(magazine, client) : NULL;
-
-	return frame ? frame : alloc_one(client, order, flags);
 }
 
 /* Those from ret_frames[done] on. */

@@ -18,6 +18,7 @@ __thread struct pageclient_fast_v1 *pageclient_fast_v1 __attribute__((tls_model(
 #pragma GCC visibility pop
 static_assert(sizeof(struct pageclient_fast_v1) == 64, "frozen");
 static_assert(offsetof(struct member, fast) == 0, "the TLS pointer is cast back");
+static_assert(PAGECLIENT_ORDERS_V1 == MAGAZINE_ORDER_MAX + 1, "a magazine for each");
 
 static __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
 static pthread_key_t thread_key;
@@ -195,10 +196,19 @@ int member_enter(pageclient *client, struct member **ret_member)
 	return 0;
 }
 
+static struct pageclient_magazine_v1 member_show(const struct magazine *magazine)
+{
+	return (struct pageclient_magazine_v1){
+		.bottom = magazine->bottom,
+		.head = (const struct pageclient_head_v1 *)(const void *)magazine->head,
+		.slot = magazine->slot,
+		.mask = magazine->mask,
+	};
+}
+
 void member_publish(struct member *member)
 {
 	const struct pcp *pcp = member->pcp;
-	const struct magazine *hot = &pcp->magazine[MAGAZINE_HOT];
 	struct pageclient_fast_v1 *fast = &member->fast;
 	enum pageclient_state state = client_state(member->client);
 
@@ -212,11 +222,15 @@ void member_publish(struct member *member)
 	/* relaxed; a hint */
 	member->is_near = !pcp->lane.open &&
 			  __atomic_load_n(&member->client->deferred.nr, __ATOMIC_RELAXED) == 0;
+	for (order_t order = 0; order <= MAGAZINE_ORDER_MAX; order++)
+		member->magazine[order] =
+			member_show(&pcp->magazine[order ? MAGAZINE_COLD + order : MAGAZINE_HOT]);
 	fast->client = member->client;
-	fast->bottom = hot->bottom;
-	fast->head = (const struct pageclient_head_v1 *)(const void *)hot->head;
-	fast->slot = hot->slot;
-	fast->mask = hot->mask;
+	fast->bottom = member->magazine[0].bottom;
+	fast->head = member->magazine[0].head;
+	fast->slot = member->magazine[0].slot;
+	fast->mask = member->magazine[0].mask;
+	fast->magazine = member->magazine;
 	fast->data = member->client->data;
 	fast->shift = member->client->page_shift;
 	pageclient_fast_v1 = fast;

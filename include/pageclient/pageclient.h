@@ -174,7 +174,7 @@ const char *pageclient_error(void);         /* why this thread's last call faile
  *   EAGAIN   NOWAIT and the magazine is empty; or only this client's own caches could help (see MAY_SHRINK); or AWAY
  *   EINVAL   order above 18, unknown flags            EDEADLK  inside a callback of a cache of this client
  *   EROFS    the client is READ_ONLY                  ENOTCONN, ETIMEDOUT, EOWNERDEAD as above
- * Cost: orders 0 to 9 are popped from the thread's magazine (order 0 without flags inline, some ns, no lock, no system
+ * Cost: orders 0 to 9 are popped from the thread's magazine (without flags inline, some ns, no lock, no system
  * call), every so often one request refills it. Orders 10 to 18, and RECLAIMABLE above order 0, are one request each.
  * PRIVATE: a lock and O(order). A thread's first allocation makes its magazines: one more request. */
 void *pageclient_alloc(pageclient *client, unsigned order, unsigned flags);

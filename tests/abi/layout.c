@@ -6,6 +6,10 @@
 
 FROZEN(sizeof(struct pageclient_head_v1) == 16);
 FROZEN(offsetof(struct pageclient_head_v1, high) == 8);
+FROZEN(sizeof(struct pageclient_magazine_v1) == 32);
+FROZEN(offsetof(struct pageclient_magazine_v1, head) == 8);
+FROZEN(offsetof(struct pageclient_magazine_v1, slot) == 16);
+FROZEN(offsetof(struct pageclient_magazine_v1, mask) == 24);
 FROZEN(sizeof(struct pageclient_fast_v1) == 64);
 FROZEN(offsetof(struct pageclient_fast_v1, bottom) == 8);
 FROZEN(offsetof(struct pageclient_fast_v1, head) == 16);
@@ -13,6 +17,8 @@ FROZEN(offsetof(struct pageclient_fast_v1, slot) == 24);
 FROZEN(offsetof(struct pageclient_fast_v1, mask) == 32);
 FROZEN(offsetof(struct pageclient_fast_v1, data) == 40);
 FROZEN(offsetof(struct pageclient_fast_v1, shift) == 48);
+FROZEN(offsetof(struct pageclient_fast_v1, magazine) == 56);
+FROZEN(PAGECLIENT_ORDERS_V1 == 10);
 
 FROZEN(offsetof(struct pageclient_options, socket) == 8);
 FROZEN(offsetof(struct pageclient_options, connect_timeout_ms) == 24);

@@ -1,5 +1,5 @@
-/* tests/abi/pair.c - one inlined pair, for tests/abi/run.sh to look at: no lock prefix and no call
- * but the two slow functions. */
+/* tests/abi/pair.c - inlined pairs, for tests/abi/run.sh to look at: no lock prefix and no call but
+ * the two slow functions. */
 #include <pageclient/pageclient.h>
 
 void pair(pageclient *client, void *volatile *where);
@@ -9,4 +9,13 @@ void pair(pageclient *client, void *volatile *where)
 
 	*where = frame;
 	pageclient_free(client, frame, 0);
+}
+
+void pair_of_any_order(pageclient *client, void *volatile *where, unsigned order);
+void pair_of_any_order(pageclient *client, void *volatile *where, unsigned order)
+{
+	void *frame = pageclient_alloc(client, order, 0);
+
+	*where = frame;
+	pageclient_free(client, frame, order);
 }

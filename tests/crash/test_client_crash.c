@@ -48,6 +48,7 @@ struct script {
 	pageclient client;
 	struct pageclient_fast_v1 fast;
 	struct magazine magazine;
+	struct pageclient_magazine_v1 orders[PAGECLIENT_ORDERS_V1]; /* each is the hot one */
 	uint32_t *n_held;
 	uint32_t *held; /* pfns */
 };
@@ -79,7 +80,13 @@ static void script_open(struct script *s)
 		.slot = s->magazine.slot,
 		.mask = s->magazine.mask,
 		.data = s->client.data,
-		.shift = 12};
+		.shift = 12,
+		.magazine = s->orders};
+	for (unsigned order = 0; order < PAGECLIENT_ORDERS_V1; order++)
+		s->orders[order] = (struct pageclient_magazine_v1){.bottom = s->fast.bottom,
+								   .head = s->fast.head,
+								   .slot = s->fast.slot,
+								   .mask = s->fast.mask};
 }
 
 static void script_close(struct script *s)
@@ -112,6 +119,23 @@ static void pop_and_push(struct script *s)
 	}
 	for (int i = 0; i < 2 && *s->n_held; i++)
 		pageclient_free(&s->client, frame_of(s, s->held[--*s->n_held]), 0);
+}
+
+/* An order that the compiler does not know takes the other way through the same functions. */
+static void pop_and_push_of_any_order(struct script *s)
+{
+	static volatile unsigned any;
+	unsigned order = any;
+	void *frame;
+
+	pageclient_fast_v1 = &s->fast;
+	for (int i = 0; i < 3; i++) {
+		frame = pageclient_alloc(&s->client, order, 0);
+		if (frame)
+			s->held[(*s->n_held)++] = pfn_of(s, frame);
+	}
+	for (int i = 0; i < 2 && *s->n_held; i++)
+		pageclient_free(&s->client, frame_of(s, s->held[--*s->n_held]), order);
 }
 
 static void pop_and_push_in_bulk(struct script *s)
@@ -232,6 +256,7 @@ static void run_all(const char *name, void (*op)(struct script *s), enum end end
 static void a_client_stopped_anywhere_in_pop_and_push_loses_nothing(void)
 {
 	run_all("pop, push", pop_and_push, GOES_ON);
+	run_all("of any order", pop_and_push_of_any_order, GOES_ON);
 }
 
 static void a_client_stopped_anywhere_in_the_bulk_calls_loses_nothing(void)
@@ -242,6 +267,7 @@ static void a_client_stopped_anywhere_in_the_bulk_calls_loses_nothing(void)
 static void a_client_killed_anywhere_gives_every_frame_back(void)
 {
 	run_all("pop, push", pop_and_push, DIES);
+	run_all("of any order", pop_and_push_of_any_order, DIES);
 	run_all("bulk pop, bulk push", pop_and_push_in_bulk, DIES);
 }
 

@@ -407,6 +407,48 @@ static void any_thread_may_free_what_another_took(void)
 	fixture_close(&f);
 }
 
+/* Whether the compiler knows the order or not: what was pushed last comes first, is a block of that
+ * order, and no other magazine has it. */
+static void each_order_has_a_magazine_of_its_own(void)
+{
+	struct fixture f;
+	struct observer observer;
+	pageclient *client;
+	void *block[10];
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(observer_open(&observer, &f));
+	client = fixture_client(&f, "orders");
+	for (int round = 0; round < 3; round++) {
+		for (unsigned order = 0; order < 10; order++) {
+			uint32_t pfn;
+
+			block[order] = pageclient_alloc(client, order, 0);
+			CU_ASSERT_PTR_NOT_NULL_FATAL(block[order]);
+			pfn = pageclient_pfn(client, block[order]);
+			CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).state, PAGE_OWNED);
+			CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).order, order);
+		}
+		for (unsigned order = 0; order < 10; order++)
+			pageclient_free(client, block[order], order);
+		for (unsigned order = 10; order-- > 0;) {
+			CU_ASSERT_PTR_EQUAL(pageclient_alloc(client, order, 0), block[order]);
+			pageclient_free(client, block[order], order);
+		}
+	}
+	CU_ASSERT_PTR_EQUAL(pageclient_alloc(client, 0, 0), block[0]);
+	CU_ASSERT_PTR_EQUAL(pageclient_alloc(client, 9, 0), block[9]);
+	pageclient_free(client, block[9], 9);
+	pageclient_free(client, block[0], 0);
+	fixture_drain(&f);
+	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_TRUE(fixture_check(&f));
+	pageclient_close(client);
+	observer_close(&observer);
+	fixture_close(&f);
+}
+
 CU_TestInfo test_library[] = {
 	{"double free is counted and costs nobody a frame",
 	 double_free_is_counted_and_costs_nobody_a_frame},
@@ -423,5 +465,6 @@ CU_TestInfo test_library[] = {
 	{"threads that end hand their magazines on", threads_that_end_hand_their_magazines_on},
 	{"more threads than magazines share some", more_threads_than_magazines_share_some},
 	{"any thread may free what another took", any_thread_may_free_what_another_took},
+	{"each order has a magazine of its own", each_order_has_a_magazine_of_its_own},
 	CU_TEST_INFO_NULL,
 };
