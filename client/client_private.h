@@ -145,8 +145,7 @@ struct pcp {
 };
 
 struct member {
-	_Alignas(64) struct pageclient_fast_v1 fast; /* first: the TLS pointer is cast back */
-	struct pageclient_magazine_v1 magazine[PAGECLIENT_ORDERS_V1]; /* of pcp, by order */
+	_Alignas(64) struct pageclient_orders_v1 near; /* first: the TLS pointer is cast back */
 	pageclient *client;
 	struct pcp *pcp;
 	bool is_near; /* with the descriptor published: nothing waits for the next slow call */
@@ -195,6 +194,7 @@ struct pageclient {
 	struct shm_view view;
 	char *data;
 	uint64_t data_bytes; /* mapped, without the page behind */
+	uint64_t data_mask;  /* bits that an offset in data may have */
 	uint32_t nr_frames;
 	uint32_t page_shift;
 	char *ctl;

@@ -13,6 +13,7 @@
  * is never longer than what lay there a moment before, so bottom stays near top. */
 #include "client/client_private.h"
 
+#include "client/near.h"
 #include "paged/bits.h"
 
 void magazine_attach(struct magazine *magazine, pageclient *client, uint32_t thread,
@@ -58,51 +59,19 @@ static size_t row_at(const struct magazine *magazine, uint64_t index, size_t n)
 	return (size_t)bits_min(n, magazine->mask + 1 - (index & magazine->mask));
 }
 
-/* The copies of slots are plain loops over plain arrays, for a compiler that makes vectors of them
- * (CMakeLists.txt); for the wider ones of newer processors it makes them twice, and the loader
- * chooses. A sanitizer's runtime is not there yet when the loader does. */
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) &&                             \
-	!defined(__SANITIZE_THREAD__) && !defined(__SANITIZE_ADDRESS__)
-#define VECTORS __attribute__((target_clones("avx2", "default")))
-#else
-#define VECTORS
-#endif
-
-VECTORS static void slots_read(const uint32_t *restrict slot, size_t n, char *data, uint32_t shift,
-			       void **restrict ret_frames)
-{
-	for (size_t i = 0; i < n; i++)
-		ret_frames[i] = data + ((size_t)slot[i] << shift);
-}
-
-/* What the offsets of the frames have in common: all bits that one of them has, and in the highest
- * one whether one of them is before data or behind last. */
-VECTORS static uint64_t slots_write(uint32_t *restrict slot, size_t n, uint64_t data, uint64_t last,
-				    uint32_t shift, void *const *restrict frames)
-{
-	uint64_t offsets = 0, outside = 0;
-
-	for (size_t i = 0; i < n; i++) {
-		uint64_t offset = (uint64_t)(uintptr_t)frames[i] - data;
-
-		offsets |= offset;
-		outside |= last - offset;
-		slot[i] = (uint32_t)(offset >> shift);
-	}
-	return offsets | (outside >> 63 << 63);
-}
-
 size_t magazine_pop(struct magazine *magazine, const pageclient *client, void **ret_frames,
 		    size_t n)
 {
 	uint64_t first = 0;
+	size_t row;
 
 	n = magazine_claim(magazine, n, &first);
-	for (size_t done = 0, row; done < n; done += row) {
-		row = row_at(magazine, first + done, n - done);
-		slots_read(magazine->slot + ((first + done) & magazine->mask), row, client->data,
-			   client->page_shift, ret_frames + done);
-	}
+	row = row_at(magazine, first, n);
+	slots_read(magazine->slot + (first & magazine->mask), row, client->data, client->page_shift,
+		   ret_frames);
+	if (row < n) /* the ring's end lies between them */
+		slots_read(magazine->slot, n - row, client->data, client->page_shift,
+			   ret_frames + row);
 	return n;
 }
 
@@ -122,20 +91,21 @@ static size_t count_blocks(const pageclient *client, void *const *frames, size_t
 }
 
 /* Writes frames into slots from bottom on, where nobody looks before bottom is stored. Returns how
- * many are good; all of them, mostly, so that is looked at afterwards. */
+ * many are good; all of them, mostly, so that is looked at afterwards, and at all together. */
 static size_t write_all(struct magazine *magazine, const pageclient *client, uint64_t bottom,
 			void *const *frames, size_t n, order_t order)
 {
-	uint64_t unit = (uint64_t)1 << (client->page_shift + order);
-	uint64_t bits = 0;
+	size_t row = row_at(magazine, bottom, n);
+	uint64_t bits = slots_write(magazine->slot + (bottom & magazine->mask), row, client->data,
+				    client->page_shift, frames);
 
-	for (size_t done = 0, row; done < n; done += row) {
-		row = row_at(magazine, bottom + done, n - done);
-		bits |= slots_write(magazine->slot + ((bottom + done) & magazine->mask), row,
-				    (uint64_t)(uintptr_t)client->data, client->data_bytes - 1,
-				    client->page_shift, frames + done);
-	}
-	return bits >> 63 || (bits & (unit - 1)) ? count_blocks(client, frames, n, unit) : n;
+	if (row < n) /* the ring's end lies between them */
+		bits |= slots_write(magazine->slot, n - row, client->data, client->page_shift,
+				    frames + row);
+	return near_is_foreign(client, bits, order)
+		       ? count_blocks(client, frames, n,
+				      (uint64_t)1 << (client->page_shift + order))
+		       : n;
 }
 
 size_t magazine_push(struct magazine *magazine, const pageclient *client, void *const *frames,

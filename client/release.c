@@ -342,12 +342,8 @@ static __attribute__((noinline)) void release_many(pageclient *client, unsigned 
 void pageclient_free_bulk(pageclient *client, unsigned order, unsigned flags, void *const *frames,
 			  size_t n_frames)
 {
-	struct magazine *magazine = near_magazine(client, order, flags);
-	enum magazine_stop stop;
-	size_t done = 0;
+	const struct pageclient_magazine_v1 *magazine = near_magazine(client, order, flags);
 
-	if (magazine)
-		done = magazine_push(magazine, client, frames, n_frames, order, &stop);
-	if (done < n_frames)
-		release_many(client, order, flags, frames + done, n_frames - done);
+	if (!magazine || !near_push(magazine, client, frames, n_frames, order))
+		release_many(client, order, flags, frames, n_frames);
 }

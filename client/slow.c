@@ -233,18 +233,15 @@ void *pageclient_alloc_slow(pageclient *client, unsigned order, unsigned flags)
 	return frame;
 }
 
-/* Those from ret_frames[done] on. */
-static __attribute__((noinline)) size_t alloc_many(pageclient *client, unsigned order,
-						   unsigned flags, void **ret_frames,
-						   size_t n_frames, size_t done)
+static __attribute__((noinline)) size_t
+alloc_many(pageclient *client, unsigned order, unsigned flags, void **ret_frames, size_t n_frames)
 {
-	struct want want = {
-		.order = order, .flags = flags, .n = n_frames, .frames = ret_frames, .done = done};
+	struct want want = {.order = order, .flags = flags, .n = n_frames, .frames = ret_frames};
 	int r;
 
 	want.magazine = want_magazine(order, flags);
 	r = want_check(client, order, flags);
-	if (r == 0 && n_frames > done)
+	if (r == 0 && n_frames > 0)
 		r = alloc_blocks(client, &want);
 	if (r < 0)
 		errno = -r;
@@ -254,10 +251,9 @@ static __attribute__((noinline)) size_t alloc_many(pageclient *client, unsigned 
 size_t pageclient_alloc_bulk(pageclient *client, unsigned order, unsigned flags, void **ret_frames,
 			     size_t n_frames)
 {
-	struct magazine *magazine = near_magazine(client, order, flags);
-	size_t done = magazine ? magazine_pop(magazine, client, ret_frames, n_frames) : 0;
+	const struct pageclient_magazine_v1 *magazine = near_magazine(client, order, flags);
 
-	if (magazine && done == n_frames)
-		return done;
-	return alloc_many(client, order, flags, ret_frames, n_frames, done);
+	if (magazine && near_pop(magazine, client, ret_frames, n_frames))
+		return n_frames;
+	return alloc_many(client, order, flags, ret_frames, n_frames);
 }

@@ -17,7 +17,7 @@
 __thread struct pageclient_fast_v1 *pageclient_fast_v1 __attribute__((tls_model("initial-exec")));
 #pragma GCC visibility pop
 static_assert(sizeof(struct pageclient_fast_v1) == 64, "frozen");
-static_assert(offsetof(struct member, fast) == 0, "the TLS pointer is cast back");
+static_assert(offsetof(struct member, near.fast) == 0, "the TLS pointer is cast back");
 static_assert(PAGECLIENT_ORDERS_V1 == MAGAZINE_ORDER_MAX + 1, "a magazine for each");
 
 static __thread struct thread *thread_self __attribute__((tls_model("initial-exec")));
@@ -157,7 +157,7 @@ static struct member *member_find(struct thread *thread, const pageclient *clien
 		/* acquire; pairs with the release in pageclient_close() */
 		if (__atomic_load_n(&member->client->closed, __ATOMIC_ACQUIRE)) {
 			*link = member->next;
-			if (pageclient_fast_v1 == &member->fast)
+			if (pageclient_fast_v1 == &member->near.fast)
 				pageclient_fast_v1 = NULL;
 			client_unref(member->client);
 			free(member);
@@ -209,7 +209,7 @@ static struct pageclient_magazine_v1 member_show(const struct magazine *magazine
 void member_publish(struct member *member)
 {
 	const struct pcp *pcp = member->pcp;
-	struct pageclient_fast_v1 *fast = &member->fast;
+	struct pageclient_fast_v1 *fast = &member->near.fast;
 	enum pageclient_state state = client_state(member->client);
 
 	if (pcp->shared || !pcp->created || pcp->refill_open ||
@@ -223,14 +223,13 @@ void member_publish(struct member *member)
 	member->is_near = !pcp->lane.open &&
 			  __atomic_load_n(&member->client->deferred.nr, __ATOMIC_RELAXED) == 0;
 	for (order_t order = 0; order <= MAGAZINE_ORDER_MAX; order++)
-		member->magazine[order] =
+		member->near.magazine[order] =
 			member_show(&pcp->magazine[order ? MAGAZINE_COLD + order : MAGAZINE_HOT]);
 	fast->client = member->client;
-	fast->bottom = member->magazine[0].bottom;
-	fast->head = member->magazine[0].head;
-	fast->slot = member->magazine[0].slot;
-	fast->mask = member->magazine[0].mask;
-	fast->magazine = member->magazine;
+	fast->bottom = member->near.magazine[0].bottom;
+	fast->head = member->near.magazine[0].head;
+	fast->slot = member->near.magazine[0].slot;
+	fast->mask = member->near.magazine[0].mask;
 	fast->data = member->client->data;
 	fast->shift = member->client->page_shift;
 	pageclient_fast_v1 = fast;

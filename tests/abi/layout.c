@@ -17,8 +17,8 @@ FROZEN(offsetof(struct pageclient_fast_v1, slot) == 24);
 FROZEN(offsetof(struct pageclient_fast_v1, mask) == 32);
 FROZEN(offsetof(struct pageclient_fast_v1, data) == 40);
 FROZEN(offsetof(struct pageclient_fast_v1, shift) == 48);
-FROZEN(offsetof(struct pageclient_fast_v1, magazine) == 56);
-FROZEN(PAGECLIENT_ORDERS_V1 == 10);
+FROZEN(offsetof(struct pageclient_orders_v1, magazine) == 64);
+FROZEN(sizeof(struct pageclient_orders_v1) == 384);
 
 FROZEN(offsetof(struct pageclient_options, socket) == 8);
 FROZEN(offsetof(struct pageclient_options, connect_timeout_ms) == 24);

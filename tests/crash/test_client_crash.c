@@ -9,6 +9,8 @@
  * The code stepped through is the code that programs compile in (pageclient/fast.h) and the
  * library's (client/magazine.c). Here the slow paths give up at once. */
 #include "client/client_private.h"
+
+#include "client/near.h"
 #include "tests/crash/step.h"
 #include "tests/support/claim_all.h"
 
@@ -46,9 +48,8 @@ void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
 struct script {
 	struct world world;
 	pageclient client;
-	struct pageclient_fast_v1 fast;
+	struct pageclient_orders_v1 near; /* each is the hot one */
 	struct magazine magazine;
-	struct pageclient_magazine_v1 orders[PAGECLIENT_ORDERS_V1]; /* each is the hot one */
 	uint32_t *n_held;
 	uint32_t *held; /* pfns */
 };
@@ -68,25 +69,26 @@ static void script_open(struct script *s)
 	s->client.page_shift = 12;
 	s->client.data = (char *)(uintptr_t)(UINT64_C(1) << 40); /* never touched */
 	s->client.data_bytes = 64 << 12;
+	s->client.data_mask = s->client.data_bytes - 1;
 	s->magazine.bottom = world_bottom(&s->world, 1, MAGAZINE_HOT);
 	s->magazine.head = pool_head(s->world.pool, 1, 0, MAGAZINE_HOT);
 	s->magazine.slot =
 		(uint32_t *)(void *)(s->world.ctl[1] + shm_ctl_slots_offset(0, MAGAZINE_HOT));
 	s->magazine.mask = SHM_HOT_SLOTS_FIRST - 1;
-	s->fast = (struct pageclient_fast_v1){
+	s->near.fast = (struct pageclient_fast_v1){
 		.client = &s->client,
 		.bottom = s->magazine.bottom,
 		.head = (const struct pageclient_head_v1 *)(const void *)s->magazine.head,
 		.slot = s->magazine.slot,
 		.mask = s->magazine.mask,
 		.data = s->client.data,
-		.shift = 12,
-		.magazine = s->orders};
+		.shift = 12};
 	for (unsigned order = 0; order < PAGECLIENT_ORDERS_V1; order++)
-		s->orders[order] = (struct pageclient_magazine_v1){.bottom = s->fast.bottom,
-								   .head = s->fast.head,
-								   .slot = s->fast.slot,
-								   .mask = s->fast.mask};
+		s->near.magazine[order] =
+			(struct pageclient_magazine_v1){.bottom = s->near.fast.bottom,
+							.head = s->near.fast.head,
+							.slot = s->near.fast.slot,
+							.mask = s->near.fast.mask};
 }
 
 static void script_close(struct script *s)
@@ -110,7 +112,7 @@ static void *frame_of(const struct script *s, uint32_t pfn)
 
 static void pop_and_push(struct script *s)
 {
-	pageclient_fast_v1 = &s->fast;
+	pageclient_fast_v1 = &s->near.fast;
 	for (int i = 0; i < 3; i++) {
 		void *frame = pageclient_alloc(&s->client, 0, 0);
 
@@ -128,7 +130,7 @@ static void pop_and_push_of_any_order(struct script *s)
 	unsigned order = any;
 	void *frame;
 
-	pageclient_fast_v1 = &s->fast;
+	pageclient_fast_v1 = &s->near.fast;
 	for (int i = 0; i < 3; i++) {
 		frame = pageclient_alloc(&s->client, order, 0);
 		if (frame)
@@ -149,6 +151,20 @@ static void pop_and_push_in_bulk(struct script *s)
 	for (n = 0; n < 5 && *s->n_held; n++)
 		frames[n] = frame_of(s, s->held[--*s->n_held]);
 	(void)magazine_push(&s->magazine, &s->client, frames, n, 0, &stop);
+}
+
+/* The same by the way that is taken where all are there in a row. */
+static void pop_and_push_in_a_row(struct script *s)
+{
+	void *frames[8];
+	size_t n = near_pop(s->near.magazine, &s->client, frames, 8) ? 8 : 0;
+
+	for (size_t i = 0; i < n; i++)
+		s->held[(*s->n_held)++] = pfn_of(s, frames[i]);
+	for (n = 0; n < 5 && *s->n_held; n++)
+		frames[n] = frame_of(s, s->held[--*s->n_held]);
+	if (!near_push(s->near.magazine, &s->client, frames, n, 0))
+		abort();
 }
 
 /* --- stepping ------------------------------------------------------------------------------------
@@ -262,6 +278,7 @@ static void a_client_stopped_anywhere_in_pop_and_push_loses_nothing(void)
 static void a_client_stopped_anywhere_in_the_bulk_calls_loses_nothing(void)
 {
 	run_all("bulk pop, bulk push", pop_and_push_in_bulk, GOES_ON);
+	run_all("in a row", pop_and_push_in_a_row, GOES_ON);
 }
 
 static void a_client_killed_anywhere_gives_every_frame_back(void)
@@ -269,6 +286,7 @@ static void a_client_killed_anywhere_gives_every_frame_back(void)
 	run_all("pop, push", pop_and_push, DIES);
 	run_all("of any order", pop_and_push_of_any_order, DIES);
 	run_all("bulk pop, bulk push", pop_and_push_in_bulk, DIES);
+	run_all("in a row", pop_and_push_in_a_row, DIES);
 }
 
 CU_TestInfo test_client_crash[] = {

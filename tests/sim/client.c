@@ -65,6 +65,7 @@ static void begin_life(struct sim *s, uint32_t client)
 	x->view.data = (char *)(uintptr_t)DATA_ADDRESS; /* NOLINT: an address that is none */
 	x->view.page_shift = s->page_shift;
 	x->view.data_bytes = (uint64_t)s->nr_frames << s->page_shift;
+	x->view.data_mask = UINT64_MAX >> __builtin_clzll(x->view.data_bytes - 1);
 	sim_trace(s, "process %lu is born, pid %lu", client, x->pid, 0);
 }
 
