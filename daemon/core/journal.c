@@ -27,12 +27,15 @@ static uint64_t *lane_target(const struct pool *pool, uint64_t index, bool seq)
 	return seq ? &target->seq : &target->result;
 }
 
+#define INDEX_BITS 56u /* of an item's where: the rest says of what */
+#define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
+
 /* The word that an item goes to; NULL for one that no server of ours wrote. */
 static uint64_t *item_target(const struct pool *pool, uint64_t where)
 {
-	uint64_t index = where & ((UINT64_C(1) << 56) - 1);
+	uint64_t index = where & INDEX_MASK;
 
-	switch ((enum journal_where)(where >> 56)) {
+	switch ((enum journal_where)(where >> INDEX_BITS)) {
 	case JOURNAL_WORD:
 		return index < pool->nr_frames ? &pool->buddy.map[index].word : NULL;
 	case JOURNAL_TOP:
@@ -55,7 +58,7 @@ static void add(struct pool *pool, enum journal_where where, uint64_t index, uin
 {
 	struct shm_journal_item *item = &pool->journal->item[pool->n_journal++];
 
-	shm_store(&item->where, (uint64_t)where << 56 | index);
+	shm_store(&item->where, (uint64_t)where << INDEX_BITS | index);
 	shm_store(&item->value, value);
 }
 
@@ -103,8 +106,13 @@ static void apply(struct pool *pool, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++) {
 		const struct shm_journal_item *item = &pool->journal->item[i];
+		uint64_t index = item->where & INDEX_MASK;
 
-		shm_store(item_target(pool, item->where), item->value);
+		/* Nearly all are words; they were looked at by replay, or are ours. */
+		if (item->where >> INDEX_BITS == JOURNAL_WORD)
+			shm_store(&pool->buddy.map[index].word, item->value);
+		else
+			shm_store(item_target(pool, item->where), item->value);
 	}
 	shm_store(&pool->journal->n, 0);
 }
