@@ -82,7 +82,9 @@ int act_parse_frames(const struct pagectl *ctl, const char *text, uint64_t *ret_
 			     text);
 	if (*end == '\0') {
 		*ret_frames = n;
-	} else if (strcmp(end, "%") == 0 && n <= 100) {
+	} else if (strcmp(end, "%") == 0) {
+		if (n > 100)
+			return usage(ctl, "is more than the segment; 100% at most", text);
 		*ret_frames = (uint64_t)header->wanted_frames * n / 100;
 	} else if (shift >= 0 && n << shift >> shift != n) {
 		return usage(ctl, "is more than any machine has", text);

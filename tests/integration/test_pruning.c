@@ -222,6 +222,10 @@ static void set_is_shown_and_survives_the_server(void)
 	CU_ASSERT_EQUAL(ctl.status, 1);
 	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.err, "more than the 8192 of the segment"));
 	program_done(&ctl);
+	fixture_ctl(&f, &ctl, "set", "guest", "max=101%", NULL);
+	CU_ASSERT_EQUAL(ctl.status, 2);
+	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.err, "'101%' is more than the segment; 100% at most"));
+	program_done(&ctl);
 	fixture_ctl(&f, &ctl, "set", "guest", "mim=64M", NULL);
 	CU_ASSERT_EQUAL(ctl.status, 2);
 	program_done(&ctl);
