@@ -449,6 +449,30 @@ static void each_order_has_a_magazine_of_its_own(void)
 	fixture_close(&f);
 }
 
+/* The inline path does not look into the map, but sees what begins where no block of the order can.
+ */
+static void a_frame_given_back_as_a_larger_block_is_handed_to_nobody(void)
+{
+	struct fixture f;
+	pageclient *client;
+	char *frames[8];
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	client = fixture_client(&f, "wrong order");
+	pageclient_free(client, pageclient_alloc(client, 3, 0), 3); /* its magazine is there */
+	for (int i = 0; i < 8; i++) {
+		frames[i] = pageclient_alloc(client, 0, 0);
+		CU_ASSERT_PTR_NOT_NULL_FATAL(frames[i]);
+		if (pageclient_pfn(client, frames[i]) % 8 == 0)
+			continue;
+		pageclient_free(client, frames[i], 3);
+		CU_ASSERT_PTR_NOT_EQUAL(pageclient_alloc(client, 3, 0), frames[i]);
+	}
+	CU_ASSERT(status_of(client).nr_bad_free >= 4);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 CU_TestInfo test_library[] = {
 	{"double free is counted and costs nobody a frame",
 	 double_free_is_counted_and_costs_nobody_a_frame},
@@ -466,5 +490,7 @@ CU_TestInfo test_library[] = {
 	{"more threads than magazines share some", more_threads_than_magazines_share_some},
 	{"any thread may free what another took", any_thread_may_free_what_another_took},
 	{"each order has a magazine of its own", each_order_has_a_magazine_of_its_own},
+	{"a frame given back as a larger block is handed to nobody",
+	 a_frame_given_back_as_a_larger_block_is_handed_to_nobody},
 	CU_TEST_INFO_NULL,
 };
