@@ -194,7 +194,7 @@ static int socket_decode(ssize_t n, const uint8_t *buffer, struct message *ret_m
 	const char *text;
 
 	if (n <= 0)
-		return n < 0 && errno == EAGAIN ? -EAGAIN : -ENOTCONN;
+		return n < 0 && (errno == EAGAIN || errno == EINTR) ? -EAGAIN : -ENOTCONN;
 	return (size_t)n > MESSAGE_BYTES_MAX ? -EBADMSG
 					     : codec_decode(buffer, (size_t)n, ret_message, &text);
 }
@@ -223,7 +223,9 @@ int socket_receive_fds(int fd, uint8_t *buffer, struct message *ret_message, int
 	return r;
 }
 
-/* The kernel drops descriptors that a recv() cannot take. */
+/* The kernel drops descriptors that a recv() cannot take. A signal ends a recv() that waits, and
+ * another would wait for its whole time anew: with signals more frequent than that, for ever. So
+ * that is -EAGAIN, and who waits looks at the clock. */
 static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_message, int flags)
 {
 	CANCEL_OFF;
@@ -231,7 +233,7 @@ static int socket_receive_with(int fd, uint8_t *buffer, struct message *ret_mess
 
 	do {
 		n = recv(fd, buffer, MESSAGE_BYTES_MAX, flags | MSG_TRUNC);
-	} while (socket_is_again(n));
+	} while (n < 0 && errno == ECONNRESET);
 	return socket_decode(n, buffer, ret_message);
 }
 

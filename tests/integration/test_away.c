@@ -6,6 +6,7 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <signal.h>
+#include <sys/time.h>
 
 extern CU_TestInfo test_away[];
 
@@ -70,6 +71,54 @@ static void daemon_that_does_not_answer_is_a_timeout(void)
 	fixture_close(&f);
 }
 
+#define TICK_US 10000
+#define TICKS_MAX 400 /* 4 s: far more than the call's own time */
+
+static struct {
+	volatile sig_atomic_t n;
+	pid_t server;
+} ticks;
+
+/* Who waits for too long is helped, so that the test ends. */
+static void tick(int signal)
+{
+	(void)signal;
+	if (++ticks.n == TICKS_MAX)
+		(void)kill(ticks.server, SIGCONT);
+}
+
+/* A profiler's timer, say: each signal ends the wait in the kernel, and none begins it anew. */
+static void signals_put_no_timeout_off(void)
+{
+	const struct itimerval often = {{0, TICK_US}, {0, TICK_US}}, never = {{0, 0}, {0, 0}};
+	struct sigaction before, action = {.sa_handler = tick, .sa_flags = SA_RESTART};
+	struct pageclient_options options;
+	struct pageclient_status status;
+	pageclient *client;
+	struct fixture f;
+	int r;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	PAGECLIENT_INIT(struct pageclient_status, &status);
+	options.socket = f.socket;
+	options.call_timeout_ms = 800;
+	CU_ASSERT_EQUAL_FATAL(pageclient_open(&options, &client), 0);
+	ticks.n = 0;
+	ticks.server = fixture_server(&f);
+	CU_ASSERT_EQUAL(kill(ticks.server, SIGSTOP), 0);
+	CU_ASSERT_EQUAL(sigaction(SIGALRM, &action, &before), 0);
+	CU_ASSERT_EQUAL(setitimer(ITIMER_REAL, &often, NULL), 0);
+	r = pageclient_read_status(client, &status);
+	CU_ASSERT_EQUAL(setitimer(ITIMER_REAL, &never, NULL), 0);
+	CU_ASSERT_EQUAL(sigaction(SIGALRM, &before, NULL), 0);
+	CU_ASSERT_EQUAL(r, -ETIMEDOUT);
+	CU_ASSERT_TRUE(ticks.n > 0 && ticks.n < TICKS_MAX);
+	CU_ASSERT_EQUAL(kill(ticks.server, SIGCONT), 0);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 static void fallback_serves_private_memory(void)
 {
 	struct fixture f;
@@ -130,6 +179,7 @@ static void daemon_that_dies_leaves_frames_and_says_so(void)
 CU_TestInfo test_away[] = {
 	{"no daemon is noticed at once", no_daemon_is_noticed_at_once},
 	{"daemon that does not answer is a timeout", daemon_that_does_not_answer_is_a_timeout},
+	{"signals put no timeout off", signals_put_no_timeout_off},
 	{"fallback serves private memory", fallback_serves_private_memory},
 	{"daemon that dies leaves frames and says so", daemon_that_dies_leaves_frames_and_says_so},
 	CU_TEST_INFO_NULL,
