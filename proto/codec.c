@@ -319,8 +319,8 @@ static bool plain_try_unpack(const uint8_t *at, const uint8_t *end, struct body 
 
 	if (*at == TAG_ID)
 		at = pack_take_varint(at + 1, end, &id);
-	at = pack_take_varint(at, end, &tag);
-	at = pack_take_varint(at, end, &length);
+	at = pack_take_short(at, end, &tag);
+	at = pack_take_short(at, end, &length);
 	if (!at || length != (uint64_t)(end - at) || (tag & ((1u << TAG_BITS) - 1)) != TAG_BYTES ||
 	    !body_init(tag >> TAG_BITS, body, envelope))
 		return false;

@@ -11,6 +11,8 @@
 
 /* One byte more could hold bits that no uint64_t has. */
 #define VARINT_BITS_MAX 63u
+/* A tag or a length has 32 bits, and no decoder of protobuf takes it from more bytes than these. */
+#define SHORT_BYTES_MAX 5
 
 static uint32_t wire_type(const ProtobufCFieldDescriptor *field)
 {
@@ -48,6 +50,13 @@ const uint8_t *pack_take_varint(const uint8_t *at, const uint8_t *end, uint64_t 
 		}
 	}
 	return NULL;
+}
+
+const uint8_t *pack_take_short(const uint8_t *at, const uint8_t *end, uint64_t *ret_value)
+{
+	const uint8_t *behind = pack_take_varint(at, end, ret_value);
+
+	return behind && behind - at <= SHORT_BYTES_MAX ? behind : NULL;
 }
 
 /* Little-endian. */
@@ -151,7 +160,7 @@ static const uint8_t *take_bytes(const uint8_t *at, const uint8_t *end, void *me
 	ProtobufCBinaryData *data = member;
 	uint64_t length;
 
-	at = pack_take_varint(at, end, &length);
+	at = pack_take_short(at, end, &length);
 	if (!at || length > (uint64_t)(end - at))
 		return NULL;
 	data->len = length;
@@ -166,7 +175,7 @@ bool pack_try_unpack(ProtobufCMessage *body, const uint8_t *at, const uint8_t *e
 		uint64_t tag = 0, number = 0;
 		void *member;
 
-		at = pack_take_varint(at, end, &tag);
+		at = pack_take_short(at, end, &tag);
 		field = at ? field_find(body->descriptor, tag) : NULL;
 		if (!field)
 			return false;

@@ -21,6 +21,8 @@ uint8_t *pack_varint(uint8_t *at, uint64_t value);
 /* Reads one. Returns what is behind it; NULL if it does not end before `end` or has more than 9
  * bytes. at may be NULL, so that the end of a chain can be asked once. */
 const uint8_t *pack_take_varint(const uint8_t *at, const uint8_t *end, uint64_t *ret_value);
+/* The same of a tag or a length: NULL if it has more than 5 bytes. */
+const uint8_t *pack_take_short(const uint8_t *at, const uint8_t *end, uint64_t *ret_value);
 
 /* The bytes of a body, which `at` has room for; returns what is behind them. */
 uint8_t *pack_body(const ProtobufCMessage *body, uint8_t *at);

@@ -198,6 +198,22 @@ static void every_kind_comes_back_as_it_went(void)
 	}
 }
 
+/* As every decoder of protobuf does. */
+static void a_tag_or_a_length_of_more_than_five_bytes_is_refused(void)
+{
+	static const uint8_t tag[] = {0x08, 0x01, 0xf2, 0x80, 0x80, 0x80, 0x80, 0x00, 0x00};
+	static const uint8_t length[] = {0x08, 0x01, 0x72, 0x80, 0x80, 0x80, 0x80, 0x80, 0x00};
+	static const uint8_t both[] = {0x08, 0x01, 0xf2, 0x80, 0x80, 0x80,
+				       0x00, 0x80, 0x80, 0x80, 0x80, 0x00}; /* five each */
+	struct message out;
+	const char *text;
+
+	(void)refused(tag, sizeof(tag));
+	(void)refused(length, sizeof(length));
+	CU_ASSERT_EQUAL(codec_decode(both, sizeof(both), &out, &text), 0);
+	CU_ASSERT_EQUAL(out.kind, MESSAGE_STATUS);
+}
+
 static void every_cut_of_a_message_is_refused(void)
 {
 	static uint8_t buffer[MESSAGE_BYTES_MAX];
@@ -429,6 +445,8 @@ static void kinds_have_names(void)
 
 CU_TestInfo test_codec[] = {
 	{"every kind comes back as it went", every_kind_comes_back_as_it_went},
+	{"a tag or a length of more than five bytes is refused",
+	 a_tag_or_a_length_of_more_than_five_bytes_is_refused},
 	{"every cut of a message is refused", every_cut_of_a_message_is_refused},
 	{"a buffer too small is EMSGSIZE", a_buffer_too_small_is_emsgsize},
 	{"a kind without a body is EINVAL", a_kind_without_a_body_is_einval},

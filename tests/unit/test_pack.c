@@ -140,11 +140,56 @@ static void what_is_unpacked_is_what_protobuf_c_unpacks(void)
 	CU_ASSERT(left > ROUNDS / 100);
 }
 
+/* The same number in as many bytes as it is to have. */
+static uint8_t *put_padded(uint8_t *at, uint8_t number, unsigned n_bytes)
+{
+	*at++ = n_bytes > 1 ? (uint8_t)(number | 0x80) : number;
+	for (unsigned i = 2; i < n_bytes; i++)
+		*at++ = 0x80;
+	if (n_bytes > 1)
+		*at++ = 0;
+	return at;
+}
+
+/* A CacheRegister whose tags, lengths and numbers have that many bytes: what is taken is what
+ * protobuf-c takes, and what may be taken is. */
+static void compare_padded(unsigned tag, unsigned length, unsigned number)
+{
+	Paged__CacheRegister body = PAGED__CACHE_REGISTER__INIT;
+	Paged__CacheRegister *theirs;
+	uint8_t packed[64], *at = packed;
+
+	at = put_padded(at, 5 << 3 | 2, tag);
+	at = put_padded(at, 1, length);
+	*at++ = 'n';
+	at = put_padded(at, 1 << 3, 1);
+	at = put_padded(at, 7, number);
+	if (!pack_try_unpack(&body.base, packed, at)) {
+		CU_ASSERT(tag > 5 || length > 5 || number > 9);
+		return;
+	}
+	theirs = paged__cache_register__unpack(NULL, (size_t)(at - packed), packed);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(theirs);
+	CU_ASSERT(theirs->cache == 7 && body.cache == 7);
+	CU_ASSERT(theirs->name.len == 1 && body.name.len == 1);
+	paged__cache_register__free_unpacked(theirs, NULL);
+}
+
+static void what_is_longer_than_need_be_is_what_it_is_to_protobuf_c(void)
+{
+	for (unsigned tag = 1; tag <= 11; tag++)
+		for (unsigned length = 1; length <= 11; length++)
+			for (unsigned number = 1; number <= 11; number++)
+				compare_padded(tag, length, number);
+}
+
 CU_TestInfo test_pack[] = {
 	{"every body is flat and numbered without gaps",
 	 every_body_is_flat_and_numbered_without_gaps},
 	{"what is packed is what protobuf-c packs", what_is_packed_is_what_protobuf_c_packs},
 	{"what is unpacked is what protobuf-c unpacks",
 	 what_is_unpacked_is_what_protobuf_c_unpacks},
+	{"what is longer than need be is what it is to protobuf-c",
+	 what_is_longer_than_need_be_is_what_it_is_to_protobuf_c},
 	CU_TEST_INFO_NULL,
 };
