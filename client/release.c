@@ -208,15 +208,19 @@ static void release_to_magazine(pageclient *client, struct pcp *pcp, uint32_t ma
 	size_t i = 0;
 
 	while (i < n) {
+		if (!frames[i]) {
+			i++;
+			continue;
+		}
 		if (!release_usable(client, pcp, magazine)) {
 			release_defer(client, pcp, frames[i++], order);
 			continue;
 		}
 		i += magazine_push(&pcp->magazine[magazine], client, frames + i, n - i, order,
 				   &stop);
-		if (i == n)
-			break;
-		if (stop == MAGAZINE_STOP_FOREIGN && frames[i])
+		if (i == n || !frames[i])
+			continue;
+		if (stop == MAGAZINE_STOP_FOREIGN)
 			release_bad(client, pcp, frames[i], order);
 		if (stop == MAGAZINE_STOP_FULL &&
 		    !release_after_drain(client, pcp, magazine, frames[i], order))

@@ -140,6 +140,25 @@ static void foreign_pointers_are_counted_and_change_nothing(void)
 	fixture_close(&f);
 }
 
+/* Also where the magazine is full just before one. */
+static void nulls_among_many_are_skipped(void)
+{
+	static void *frame[6000]; /* every other one is NULL */
+	pageclient *client;
+	struct fixture f;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	client = fixture_client(&f, "nulls");
+	for (int i = 0; i < 6000; i += 2)
+		frame[i] = pageclient_alloc(client, 0, 0);
+	pageclient_free_bulk(client, 0, 0, frame, 6000);
+	fixture_drain(&f);
+	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 static void frees_that_are_refused_are_shown(void)
 {
 	struct fixture f;
@@ -480,6 +499,7 @@ CU_TestInfo test_library[] = {
 	 double_free_after_a_drain_takes_nothing_of_the_next_owner},
 	{"foreign pointers are counted and change nothing",
 	 foreign_pointers_are_counted_and_change_nothing},
+	{"nulls among many are skipped", nulls_among_many_are_skipped},
 	{"frees that are refused are shown", frees_that_are_refused_are_shown},
 	{"several clients of a process have each their own",
 	 several_clients_of_a_process_have_each_their_own},
