@@ -165,7 +165,9 @@ static void fill_watched(struct session *session, uint32_t n_most)
 	}
 }
 
-/* One ring of the client. Those who wait for frames come before those who may soon. */
+/* One ring of the client. Those who wait for frames come before those who may soon. Who was refused
+ * and rang at that moment has our word in the place of its own, which wants nothing: nobody knows
+ * what for, and it asks. */
 static void answer(struct session *session, struct bell_client *heard)
 {
 	uint32_t thread = (uint32_t)__builtin_ctzll(heard->rings);
@@ -174,7 +176,7 @@ static void answer(struct session *session, struct bell_client *heard)
 	int r = POOL_BUSY;
 
 	heard->rings &= heard->rings - 1;
-	if (park_demand(session) == 0)
+	if (want > 0 && park_demand(session) == 0)
 		r = pool_refill_ahead(session->pool, &place, want, &n);
 	if (r == POOL_NO_FRAMES && reclaim_for_ring(session, want))
 		r = pool_refill_ahead(session->pool, &place, want, &n);

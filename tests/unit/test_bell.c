@@ -245,6 +245,24 @@ static void who_rings_in_vain_is_told_so(void)
 	shell_close(s);
 }
 
+/* Its word was overwritten by the refusal of the ring before. */
+static void a_ring_with_the_word_of_a_refusal_gets_nothing(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = shell_attach(s, "a", 0);
+
+	/* Which is not the one that the word of a refusal would be of. */
+	CU_ASSERT_EQUAL(shell_refill(s, a, MAGAZINE_COLD, 0)->status, 0);
+	ring(s, a, 0, 0);
+	CU_ASSERT_EQUAL(word_of(s, a), SHM_RING_REFUSED);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT(count(s, a) > 0);
+	shell_close(s);
+}
+
 static void a_reader_gets_nothing_by_ringing(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
@@ -307,6 +325,8 @@ CU_TestInfo test_bell[] = {
 	{"those_who_wait_come_before_those_who_ring", those_who_wait_come_before_those_who_ring},
 	{"a_ring_gets_what_can_be_purged_at_once", a_ring_gets_what_can_be_purged_at_once},
 	{"who_rings_in_vain_is_told_so", who_rings_in_vain_is_told_so},
+	{"a_ring_with_the_word_of_a_refusal_gets_nothing",
+	 a_ring_with_the_word_of_a_refusal_gets_nothing},
 	{"a_reader_gets_nothing_by_ringing", a_reader_gets_nothing_by_ringing},
 	{"the_list_is_bounded_and_forgets_who_was_heard_first",
 	 the_list_is_bounded_and_forgets_who_was_heard_first},
