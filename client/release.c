@@ -328,10 +328,13 @@ static __attribute__((noinline)) void release_many(pageclient *client, unsigned 
 						   size_t n_frames)
 {
 	int saved_errno = errno;
+	size_t n = 0;
 
-	if (n_frames == 0 || release_begin(client) < 0)
+	for (size_t i = 0; i < n_frames; i++)
+		n += frames[i] != NULL;
+	if (n == 0 || release_begin(client) < 0)
 		return;
-	release_count(client, order, n_frames);
+	release_count(client, order, n);
 	if (client_state(client) == PAGECLIENT_PRIVATE) {
 		for (size_t i = 0; i < n_frames; i++) {
 			if (frames[i])
