@@ -412,6 +412,11 @@ uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool
 	return request.got;
 }
 
+void pool_purge_anew(struct pool *pool)
+{
+	pool->victims.asking = false;
+}
+
 void victim_tick(struct pool *pool)
 {
 	cost_update(pool);

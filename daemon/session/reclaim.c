@@ -74,8 +74,10 @@ void reclaim_is_needed(struct session *session)
 {
 	session->reclaim.retry_ns = 0;
 	session->reclaim.may_purge = true;
-	if (park_demand(session) == 0)
-		report_reset(session);
+	if (park_demand(session) > 0)
+		return;
+	report_reset(session);
+	pool_purge_anew(session->pool);
 }
 
 void reclaim_want(struct session *session, uint64_t n_frames)
@@ -160,9 +162,15 @@ bool reclaim_for_ring(struct session *session, uint64_t n_frames)
 {
 	/* Who rings takes what it wants, so that is missing even if the rest is on its way. */
 	uint64_t left = bits_max(reclaim_missing(session), n_frames), frames;
+	bool again;
 
+	/* What is missing is a larger block, or one of another zone: no few frames help. */
+	if (pool_nr_free(session->pool) >= pool_watermark_high(session->pool) + PURGE_DIRECT)
+		return false;
 	PAGED_PROBE(mm_vmscan_direct_reclaim_begin, CLIENT_NONE, left);
-	(void)purge(session, bits_min(left, PURGE_DIRECT), CLIENT_NONE, &frames);
+	/* No part of a run: these frames are gone at once, and a search is not gone on with. */
+	frames = pool_purge(session->pool, bits_min(left, PURGE_DIRECT), CLIENT_NONE, &again);
+	pool_purge_anew(session->pool);
 	PAGED_PROBE(mm_vmscan_direct_reclaim_end, frames);
 	return frames > 0;
 }
@@ -242,6 +250,7 @@ static void begin(struct session *session)
 	reclaim->direct = park_demand(session) || reclaim->admin_target;
 	reclaim->dry = park_demand(session) && !reclaim->may_purge; /* as was just found out */
 	reclaim->nr_returned = 0;
+	pool_purge_anew(session->pool);
 	if (!park_demand(session))
 		report_reset(session);
 	begin_magazines(session);
