@@ -195,11 +195,15 @@ static void drop_lists(struct victims *victims)
 
 /* What a list that was in vain says of a client: it is left out from now on. Of those who left the
  * tier nobody is blamed, but that tier has no place for them. */
-static bool leave_out(struct victims *victims, client_id client, uint32_t tier, bool any_hidden)
+static bool leave_out(const struct pool *pool, struct victims *victims, client_id client,
+		      uint32_t tier, bool any_hidden)
 {
-	uint32_t least = victims->misses[client] > 0               ? VICTIM_TIERS
-			 : victims->has_left[client] && any_hidden ? tier + 1
-								   : 0;
+	/* Of this list: from that of the tier before it may have come to this tier. */
+	bool has_left =
+		victims->has_left[client] && (uint32_t)pool_client_tier(pool, client) > tier;
+	uint32_t least = victims->misses[client] > 0 ? VICTIM_TIERS
+			 : has_left && any_hidden    ? tier + 1
+						     : 0;
 
 	if (least == 0)
 		return false;
@@ -221,7 +225,7 @@ static bool was_in_vain(const struct pool *pool, struct victims *victims, uint32
 		return false;
 	any_hidden = is_hidden(pool, victims, tier);
 	for (client_id id = 1; id <= pool->last_table; id++)
-		any |= leave_out(victims, id, tier, any_hidden);
+		any |= leave_out(pool, victims, id, tier, any_hidden);
 	if (any) {
 		victims->any_left_out = true;
 		drop_lists(victims);
@@ -229,11 +233,13 @@ static bool was_in_vain(const struct pool *pool, struct victims *victims, uint32
 	return any;
 }
 
+/* They are in no list yet, nor where a pass under way has been. */
 static void forgive(struct victims *victims)
 {
-	if (victims->any_left_out)
-		memset(victims->left_out, 0, sizeof victims->left_out);
-	victims->any_left_out = false;
+	if (!victims->any_left_out)
+		return;
+	memset(victims->left_out, 0, sizeof victims->left_out);
+	victims->any_left_out = victims->for_it = victims->lists_for_it = false;
 }
 
 /* true: the list is through. */
@@ -277,7 +283,6 @@ static bool take_from_lists(struct pool *pool, struct victims *victims, struct r
 	if (victims->lists_for_it && victims->any_left_out) {
 		forgive(victims);
 		victims->forgiven = true;
-		victims->lists_for_it = false;
 	}
 	return true;
 }

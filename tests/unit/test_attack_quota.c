@@ -147,6 +147,71 @@ static void who_leaves_its_tier_does_not_hide_the_rest_of_it(void)
 	shell_close(s);
 }
 
+/* Who was over its high has paid what it was over, and is one of those within their limits: of
+ * these it has the oldest frames. */
+static void who_has_paid_for_its_tier_pays_in_the_next_one(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool_limits limits = {.high = HELD - 500};
+	struct shell_client old = attach_full(s, "old"), young;
+	struct pool *pool = s->pool.pool;
+	uint64_t got = 0;
+	bool again = true;
+
+	pool_meta(pool)->generation += 1000;
+	young = attach_full(s, "young");
+	pool_client_set_limits(pool, old.id, &limits);
+	count_tables(pool);
+	CU_ASSERT_EQUAL(pool_purge(pool, 64, CLIENT_NONE, &again), 0);
+	while (pool_purge_is_looking(pool))
+		pool_purge_ahead(pool);
+	/* all but five of its list */
+	limits.high = HELD + 5 - pool->victims.ready[POOL_TIER_OVER].n;
+	pool_client_set_limits(pool, old.id, &limits);
+	for (uint32_t i = 0; again && got < 2000 && i < 1000; i++)
+		got += pool_purge(pool, 2000 - got, CLIENT_NONE, &again);
+	CU_ASSERT_EQUAL(got, 2000);
+	CU_ASSERT_EQUAL(pool_client(pool, old.id)->nr_purged, 2000);
+	CU_ASSERT_EQUAL(pool_client(pool, young.id)->nr_purged, 0);
+	shell_close(s);
+}
+
+/* All that the list holds is used before its turn comes, so that its client is left out of the next
+ * pass; when that is through the clock ticks. */
+static void a_tick_does_not_hide_who_was_left_out(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct shell_client busy = attach_full(s, "busy");
+	struct pool *pool = s->pool.pool;
+	const struct victim_list *list = &pool->victims.ready[POOL_TIER_NORMAL];
+	bool again = true;
+	uint64_t got = 0;
+
+	pool_meta(pool)->generation += 1000;
+	count_tables(pool);
+	for (uint32_t n = 0; n < 2; n++) {
+		CU_ASSERT_EQUAL(pool_purge(pool, 64, CLIENT_NONE, &again), 0);
+		while (pool_purge_is_looking(pool))
+			pool_purge_ahead(pool);
+		for (uint32_t i = 0; i < list->n; i++) {
+			uint64_t *at = &purge_table(pool, busy.id)[list->at[i].slot];
+			struct purge_entry entry = purge_unpack(*at);
+
+			entry.stamp = pool_meta(pool)->generation;
+			*at = purge_pack(entry);
+		}
+		CU_ASSERT_TRUE(again);
+		if (n == 0)
+			CU_ASSERT_EQUAL(pool_purge(pool, 64, CLIENT_NONE, &again), 0);
+	}
+	CU_ASSERT_EQUAL(pool->victims.left_out[busy.id], VICTIM_TIERS);
+	victim_tick(pool);
+	for (uint32_t i = 0; again && got < 64 && i < 100; i++)
+		got += pool_purge(pool, 64 - got, CLIENT_NONE, &again);
+	CU_ASSERT_EQUAL(got, 64);
+	shell_close(s);
+}
+
 /* A table costs eight bytes a slot, and no frame. */
 static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 {
@@ -235,6 +300,9 @@ CU_TestInfo test_attack_quota[] = {
 	{"who dies hides nobody", who_dies_hides_nobody},
 	{"who leaves its tier does not hide the rest of it",
 	 who_leaves_its_tier_does_not_hide_the_rest_of_it},
+	{"who has paid for its tier pays in the next one",
+	 who_has_paid_for_its_tier_pays_in_the_next_one},
+	{"a tick does not hide who was left out", a_tick_does_not_hide_who_was_left_out},
 	{"large tables with nothing in them slow nobody down much",
 	 large_tables_with_nothing_in_them_slow_nobody_down_much},
 	{"tables of one user leave room for those of others",
