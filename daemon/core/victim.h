@@ -137,7 +137,8 @@ struct victims {
 	bool sampled;  /* floors of the pass under way are from a sample */
 	uint32_t n_wanted; /* of the last pass, beside what was left in the lists */
 	uint32_t n_samples, n_sampled;
-	uint64_t n_slots; /* of the tables when the pass began */
+	uint32_t n_sorted; /* tiers whose next list is complete */
+	uint64_t n_slots;  /* of the tables when the pass began */
 	struct victim_cursor cursor;
 	struct victim_choice choice[VICTIM_TIERS];
 	struct victim_list list[VICTIM_TIERS], ready[VICTIM_TIERS];

@@ -320,8 +320,9 @@ static void sample_slice(struct pool *pool, struct victims *victims, int64_t *wo
 
 static bool sort_lists(struct pool *pool, struct victims *victims, int64_t *work)
 {
-	for (uint32_t t = 0; t < VICTIM_TIERS; t++)
-		if (!victim_choice_finish(&victims->choice[t], &victims->ready[t], work))
+	/* What is sorted in one go is done once, or it would be all that small steps come to. */
+	for (uint32_t *t = &victims->n_sorted; *t < VICTIM_TIERS; (*t)++)
+		if (!victim_choice_finish(&victims->choice[*t], &victims->ready[*t], work))
 			return false;
 	shm_store32(&pool->meta->generation, pool->meta->generation + 1);
 	return true;
@@ -336,6 +337,7 @@ static void end_scan(struct victims *victims)
 		too_few |= victims->choice[t].cut &&
 			   victims->choice[t].n < victims->choice[t].n_max / 4;
 	victims->phase = VICTIM_SORT;
+	victims->n_sorted = 0;
 	if (!victims->sampled || !too_few)
 		return;
 	victims->sampled = false;

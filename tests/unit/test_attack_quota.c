@@ -19,15 +19,20 @@ static void make_table(struct shell *s, struct shell_client c)
 }
 
 /* A client at its max, all of it purgeable, in a table that takes several slices to look at. */
-static struct shell_client attach_full(struct shell *s, const char *name)
+static struct shell_client attach_with(struct shell *s, const char *name, uint32_t held)
 {
-	struct shell_client c = shell_attach(s, name, HELD);
+	struct shell_client c = shell_attach(s, name, held);
 
-	while (pool_client(s->pool.pool, c.id)->nr_owned < HELD)
+	while (pool_client(s->pool.pool, c.id)->nr_owned < held)
 		CU_ASSERT_EQUAL_FATAL(shell_alloc(s, c, 0, REQUEST_NOWAIT)->status, 0);
-	make_purgeable(s, c, HELD);
+	make_purgeable(s, c, held);
 	make_table(s, c);
 	return c;
+}
+
+static struct shell_client attach_full(struct shell *s, const char *name)
+{
+	return attach_with(s, name, HELD);
 }
 
 static void two_at_their_max_do_not_undo_each_others_search(void)
@@ -212,6 +217,28 @@ static void a_tick_does_not_hide_who_was_left_out(void)
 	shell_close(s);
 }
 
+/* The lists of the first two tiers are short and sorted in one go, which is a step's work each time
+ * that it is done; that of the third takes several steps. */
+static void short_lists_do_not_keep_a_long_one_from_its_order(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct pool_limits over = {.high = 1}, spared = {.low = HELD};
+	struct shell_client a = attach_with(s, "over", 250), c;
+	struct pool *pool = s->pool.pool;
+	uint32_t n_steps = 0;
+	bool again = true;
+
+	(void)attach_with(s, "normal", 250);
+	c = attach_full(s, "spared");
+	pool_client_set_limits(pool, a.id, &over);
+	pool_client_set_limits(pool, c.id, &spared);
+	CU_ASSERT_EQUAL(pool_purge(pool, 1, CLIENT_NONE, &again), 0);
+	for (; pool_purge_is_looking(pool) && n_steps < 10000; n_steps++)
+		pool_purge_ahead(pool);
+	CU_ASSERT(n_steps < 10000);
+	shell_close(s);
+}
+
 /* A table costs eight bytes a slot, and no frame. */
 static void large_tables_with_nothing_in_them_slow_nobody_down_much(void)
 {
@@ -303,6 +330,8 @@ CU_TestInfo test_attack_quota[] = {
 	{"who has paid for its tier pays in the next one",
 	 who_has_paid_for_its_tier_pays_in_the_next_one},
 	{"a tick does not hide who was left out", a_tick_does_not_hide_who_was_left_out},
+	{"short lists do not keep a long one from its order",
+	 short_lists_do_not_keep_a_long_one_from_its_order},
 	{"large tables with nothing in them slow nobody down much",
 	 large_tables_with_nothing_in_them_slow_nobody_down_much},
 	{"tables of one user leave room for those of others",
