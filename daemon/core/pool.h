@@ -341,9 +341,9 @@ int pool_purge_table(struct pool *pool, client_id client, uint32_t nr_slots,
  * Returns how many came back. One slice: *ret_again if another call may find more. Needs no client
  * to run. */
 uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool *ret_again);
-/* Whoever was to call again for frames of all does not: who calls next is told what there is since
- * then. */
-void pool_purge_anew(struct pool *pool);
+/* Whoever was to call again for frames of the client, or of all, does not: who calls next is told
+ * what there is since then. */
+void pool_purge_anew(struct pool *pool, client_id client);
 /* Is a pass that looks for the next victims under way? */
 bool pool_purge_is_looking(const struct pool *pool);
 /* Should it have come farther by now? When it is very late a purge goes on with it itself. */

@@ -417,9 +417,12 @@ uint64_t pool_purge(struct pool *pool, uint64_t n_frames, client_id client, bool
 	return request.got;
 }
 
-void pool_purge_anew(struct pool *pool)
+void pool_purge_anew(struct pool *pool, client_id client)
 {
-	pool->victims.asking = false;
+	if (client == CLIENT_NONE)
+		pool->victims.asking = false;
+	else if (pool->victims_one.client == client)
+		pool->victims_one.asking = false;
 }
 
 void victim_tick(struct pool *pool)

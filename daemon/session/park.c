@@ -284,8 +284,10 @@ static bool steal_own(struct session *session, struct parked *request)
 {
 	if (request->stole_own)
 		return false;
-	if (!request->steals)
+	if (!request->steals) {
 		request->pass = pool_pass_begin(session->pool, request->client, false);
+		pool_purge_anew(session->pool, request->client); /* one before it gave up */
+	}
 	request->steals = true;
 	request->stole_own = !session_claim(session, &request->pass, STEAL_QUOTA);
 	return !request->stole_own;

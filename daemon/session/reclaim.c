@@ -77,7 +77,7 @@ void reclaim_is_needed(struct session *session)
 	if (park_demand(session) > 0)
 		return;
 	report_reset(session);
-	pool_purge_anew(session->pool);
+	pool_purge_anew(session->pool, CLIENT_NONE);
 }
 
 void reclaim_want(struct session *session, uint64_t n_frames)
@@ -170,7 +170,7 @@ bool reclaim_for_ring(struct session *session, uint64_t n_frames)
 	PAGED_PROBE(mm_vmscan_direct_reclaim_begin, CLIENT_NONE, left);
 	/* No part of a run: these frames are gone at once, and a search is not gone on with. */
 	frames = pool_purge(session->pool, bits_min(left, PURGE_DIRECT), CLIENT_NONE, &again);
-	pool_purge_anew(session->pool);
+	pool_purge_anew(session->pool, CLIENT_NONE);
 	PAGED_PROBE(mm_vmscan_direct_reclaim_end, frames);
 	return frames > 0;
 }
@@ -250,7 +250,7 @@ static void begin(struct session *session)
 	reclaim->direct = park_demand(session) || reclaim->admin_target;
 	reclaim->dry = park_demand(session) && !reclaim->may_purge; /* as was just found out */
 	reclaim->nr_returned = 0;
-	pool_purge_anew(session->pool);
+	pool_purge_anew(session->pool, reclaim->client);
 	if (!park_demand(session))
 		report_reset(session);
 	begin_magazines(session);

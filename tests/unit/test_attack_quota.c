@@ -56,6 +56,42 @@ static void two_at_their_max_do_not_undo_each_others_search(void)
 	shell_close(s);
 }
 
+static void pin_all(struct shell *s, struct shell_client c, uint64_t pins)
+{
+	uint64_t *table = purge_table(s->pool.pool, c.id);
+
+	for (uint32_t i = 0; i < HELD; i++)
+		table[i] = (table[i] & ~UINT64_C(255)) | pins;
+}
+
+/* A request at its max did not wait for the end of the search. The next one is told what there is
+ * now, and not what that search had seen by then. */
+static void who_gave_up_leaves_no_search_to_the_next_request(void)
+{
+	struct shell *s = shell_open(MANY_FRAMES);
+	struct shell_client a = attach_full(s, "a");
+	const struct message_reply *reply;
+	uint64_t id;
+
+	pin_all(s, a, 1);
+	s->hold_again = true;
+	id = shell_alloc_on(s, a, 1, 0, 10);
+	for (uint32_t i = 0; !s->pool.pool->victims_one.asking && i < 10; i++)
+		shell_again(s);
+	CU_ASSERT_TRUE(s->pool.pool->victims_one.asking);
+	CU_ASSERT_PTR_NULL(shell_reply(s, a.conn, id));
+	shell_advance(s, 20 * MS);
+	CU_ASSERT_PTR_NOT_NULL(shell_reply(s, a.conn, id));
+	for (uint32_t i = 0; s->again && i < 1000; i++)
+		shell_again(s);
+	s->hold_again = false;
+	pin_all(s, a, 0);
+	reply = shell_alloc(s, a, 0, 0);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(reply);
+	CU_ASSERT_EQUAL(reply->status, 0);
+	shell_close(s);
+}
+
 /* A pass is through whose list the one who was there first fills, and has no room for the other. */
 static void fill_list(struct shell *s, struct shell_client *ret_old, struct shell_client *ret_young)
 {
@@ -323,6 +359,8 @@ static void who_has_what_it_asks_for_does_not_wait_with_others(void)
 CU_TestInfo test_attack_quota[] = {
 	{"two at their max do not undo each other's search",
 	 two_at_their_max_do_not_undo_each_others_search},
+	{"who gave up leaves no search to the next request",
+	 who_gave_up_leaves_no_search_to_the_next_request},
 	{"who falls to its min hides nobody", who_falls_to_its_min_hides_nobody},
 	{"who dies hides nobody", who_dies_hides_nobody},
 	{"who leaves its tier does not hide the rest of it",
