@@ -62,6 +62,9 @@ static const char *effect(enum config_key key, const struct config *now)
 		return "";
 	if (is_size || key == CONFIG_segment_size_max || key == CONFIG_segment_page_size)
 		return "; takes effect at the next start, with a new segment: clients lose theirs";
+	if (key == CONFIG_segment_backing)
+		return "; takes effect at the next start, with a new segment if it is not what is "
+		       "in force: clients lose theirs then";
 	return "; takes effect at the next start";
 }
 

@@ -30,13 +30,16 @@ static void hangup_reads_the_configuration_again(void)
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	client = fixture_client(&f, "bounded");
-	fixture_configure(&f, "[segment]\nsize = 128M\n[pcp]\nbatch = 16\n"
+	fixture_configure(&f, "[segment]\nsize = 128M\nbacking = memfd\n[pcp]\nbatch = 16\n"
 			      "[limits]\nclient_max = 8M\n");
 	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
 	CU_ASSERT_TRUE(fixture_log_gets(&f, "limits.client_max: 8M, was none"));
 	CU_ASSERT_TRUE(
 		fixture_log_gets(&f, "segment.size: 128M, was 64M; takes effect at the next start, "
 				     "with a new segment: clients lose theirs"));
+	CU_ASSERT_TRUE(fixture_log_gets(
+		&f, "segment.backing: memfd, was auto; takes effect at the next start, "
+		    "with a new segment if it is not what is in force: clients lose theirs then"));
 	PAGECLIENT_INIT(struct pageclient_status, &status);
 	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
 	CU_ASSERT_EQUAL(status.max, 2048);
