@@ -213,6 +213,8 @@ void server_again(struct server *server)
 		return;
 	(void)uv_check_start(&server->again_check, on_again);
 	(void)uv_idle_start(&server->again_idle, on_idle);
+	if (server->wire)
+		wire_works(server->wire);
 }
 
 void server_timer(struct server *server, uint64_t at_ns)

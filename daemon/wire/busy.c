@@ -13,6 +13,9 @@
  * which can send nothing before we sleep: then we do, and do not spin for a while. The kernel
  * counts that; it is asked when a look lasted longer than looks do.
  *
+ * While the server has work of its own for the next turn of the loop (wire_works()) it is awake
+ * anyway, however the spin's window stands, and looks once in each turn.
+ *
  * Who has something in memory for us and finds us not awake sends a message instead. Between our
  * last look and our word that we sleep it may have thought that we look, so the word comes first
  * and then a last look: pairs with the exchange of the client's ring(), after which it looks at
@@ -77,6 +80,15 @@ static void busy_sleep(struct wire *wire, uint64_t now_ns)
 	(void)uv_idle_stop(&wire->busy.idle);
 }
 
+/* Finds what clients rang for; false: nothing. */
+static bool busy_find(struct wire *wire, uint64_t now_ns)
+{
+	if (!busy_look(wire, now_ns))
+		return false;
+	busy_won(wire, wire_clock_ns(CLOCK_MONOTONIC));
+	return true;
+}
+
 static void busy_on_idle(uv_idle_t *idle)
 {
 	struct wire *wire = idle->data;
@@ -89,19 +101,31 @@ static void busy_on_idle(uv_idle_t *idle)
 		spin_crowded(&busy->spin);
 	busy->is_fresh = false;
 	busy->looked_ns = now_ns;
+	if (busy->works) {
+		busy->works = false;
+		(void)busy_find(wire, now_ns);
+		return;
+	}
 	if (now_ns - busy->from_ns >= busy->spin.window_ns) {
 		busy_sleep(wire, now_ns);
 		return;
 	}
 	for (uint32_t i = 0; i < BUSY_LOOKS; i++) {
-		if (busy_look(wire, now_ns)) {
-			busy_won(wire, wire_clock_ns(CLOCK_MONOTONIC));
-			return;
-		}
-		if (!wire->options.on_look)
+		if (busy_find(wire, now_ns) || !wire->options.on_look)
 			return;
 		spin_pause();
 	}
+}
+
+void wire_works(struct wire *wire)
+{
+	struct busy *busy = &wire->busy;
+
+	if (wire->options.busy_poll_us == 0 || wire->is_closing)
+		return;
+	busy->is_fresh = busy->works = true;
+	busy_tell(wire, true);
+	(void)uv_idle_start(&busy->idle, busy_on_idle);
 }
 
 void busy_stay_awake(struct wire *wire, uint64_t now_ns)

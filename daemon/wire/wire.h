@@ -43,6 +43,10 @@ int wire_open(uv_loop_t *loop, const struct wire_options *options, struct wire *
  * closed, and the object frees itself then. No event follows. */
 void wire_close(struct wire *wire);
 
+/* The caller has work for the next turn of the loop, which so does not sleep: who looks whether we
+ * are awake may know. To be said for each turn. */
+void wire_works(struct wire *wire);
+
 /* Queues a message on a call socket, with up to MESSAGE_FDS_MAX descriptors, which are duplicated
  * by the kernel when it is sent and stay the caller's, open until then: wire dup()s them if it has
  * to queue. A conn that is closed already is ignored. */

@@ -53,6 +53,7 @@ struct busy {
 	uv_idle_t idle; /* active while we spin: it keeps libuv from blocking */
 	struct spin spin;
 	bool is_fresh;    /* a message came since the last look */
+	bool works;       /* the loop does not sleep in this turn whatever the spin says */
 	uint64_t from_ns; /* of the spin, or of the sleep after it */
 	uint64_t looked_ns;
 	long n_preempted; /* as the kernel counted last */

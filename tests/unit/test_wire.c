@@ -53,6 +53,24 @@ static void after_a_message_it_looks_for_a_while_and_says_so(void)
 	wire_fixture_teardown(&f);
 }
 
+static void who_has_work_of_its_own_is_awake_and_looks(void)
+{
+	struct wire_fixture f;
+
+	wire_fixture_setup(&f);
+	for (int i = 0; i < 1000; i++) { /* longer than any spin */
+		wire_works(f.wire);
+		CU_ASSERT_TRUE(f.is_awake);
+		f.n_to_find = 1;
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+		CU_ASSERT_EQUAL(f.n_to_find, 0);
+	}
+	while (f.is_awake && !f.is_late)
+		uv_run(&f.loop, UV_RUN_NOWAIT);
+	CU_ASSERT_FALSE(f.is_awake);
+	wire_fixture_teardown(&f);
+}
+
 static void a_message_comes_and_a_reply_with_a_descriptor_goes(void)
 {
 	struct wire_fixture f;
@@ -317,6 +335,7 @@ static void a_peer_that_is_dead_before_accept_is_not_told_of(void)
 CU_TestInfo test_wire[] = {
 	{"after a message it looks for a while and says so",
 	 after_a_message_it_looks_for_a_while_and_says_so},
+	{"who has work of its own is awake and looks", who_has_work_of_its_own_is_awake_and_looks},
 	{"accepting tells who it is", accepting_tells_who_it_is},
 	{"a message comes and a reply with a descriptor goes",
 	 a_message_comes_and_a_reply_with_a_descriptor_goes},
