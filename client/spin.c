@@ -13,9 +13,9 @@
  *   top? top? top! <-------------------'
  *
  * It is a hint: if top does not move within the window, or the daemon refuses, a PcpRefill is sent
- * as if nothing had been.
- * What the daemon grants at a ring it may grant at any later moment as well, while we pop: see
- * daemon/core/magazine.c. The size of the ring of slots is not changed by it (C3). */
+ * as if nothing had been. What the daemon grants at a ring it may grant at any later moment as
+ * well, while we pop: see daemon/core/magazine.c. The size of the ring of slots is not changed by
+ * it (C3). */
 #include "client/spin.h"
 
 #include "client/client_private.h"

@@ -289,6 +289,15 @@ pageclient *fixture_client(const struct fixture *fixture, const char *name)
 	return client;
 }
 
+struct pageclient_status fixture_status(pageclient *client)
+{
+	struct pageclient_status status;
+
+	PAGECLIENT_INIT(struct pageclient_status, &status);
+	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
+	return status;
+}
+
 void fixture_ctl(const struct fixture *fixture, struct program *ret_program, ...)
 {
 	const char *argv[PROGRAM_ARGUMENTS_MAX] = {fixture_pagectl(), "--socket", fixture->socket};

@@ -62,6 +62,8 @@ unsigned fixture_count_segments(const struct fixture *fixture);
 
 /* A client of the daemon, NULL if that failed (and then the test has). */
 pageclient *fixture_client(const struct fixture *fixture, const char *name);
+/* What Status says of the client; the test fails if it says nothing. */
+struct pageclient_status fixture_status(pageclient *client);
 
 /* Runs pagectl with up to five words after --socket; ends with NULL. */
 void fixture_ctl(const struct fixture *fixture, struct program *ret_program, ...);

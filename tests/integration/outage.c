@@ -98,12 +98,3 @@ pageclient *outage_client(const struct outage *outage, const struct outage_clien
 	CU_ASSERT_EQUAL_FATAL(pageclient_open(&own, &client), 0);
 	return client;
 }
-
-struct pageclient_status outage_status(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
-	return status;
-}

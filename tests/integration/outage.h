@@ -38,6 +38,5 @@ struct outage_client {
 };
 /* Never NULL: the test ends without one. */
 pageclient *outage_client(const struct outage *outage, const struct outage_client *options);
-struct pageclient_status outage_status(pageclient *client);
 
 #endif

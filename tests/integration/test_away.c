@@ -12,15 +12,6 @@ extern CU_TestInfo test_away[];
 
 static const char config[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\n";
 
-static struct pageclient_status status_of(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
-	return status;
-}
-
 static int open_with(const struct fixture *f, uint32_t flags, pageclient **ret_client)
 {
 	struct pageclient_options options;
@@ -127,7 +118,7 @@ static void fallback_serves_private_memory(void)
 
 	fixture_make(&f, "");
 	CU_ASSERT_EQUAL(open_with(&f, PAGECLIENT_FALLBACK_PRIVATE, &client), 0);
-	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_PRIVATE);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_PRIVATE);
 	for (unsigned order = 0; order < 14; order++) {
 		frame[order] = pageclient_alloc(client, order, PAGECLIENT_ZERO);
 		CU_ASSERT_PTR_NOT_NULL(frame[order]);
@@ -168,7 +159,7 @@ static void daemon_that_dies_leaves_frames_and_says_so(void)
 		pageclient_free(client, frame[i], 0);
 	}
 	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0)); /* what was kept */
-	CU_ASSERT_EQUAL(status_of(client).state, PAGECLIENT_AWAY);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_AWAY);
 	pageclient_close(client);
 	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
 	CU_ASSERT_TRUE(fixture_start(&f));

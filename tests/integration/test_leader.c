@@ -155,7 +155,7 @@ static void late_leader_holds_nobody_up(void)
 	until = clock_until(CALL_MS / 2);
 	/* A request each, which somebody else reads the answer of. */
 	for (uint32_t i = 0; i < 10; i++)
-		CU_ASSERT_EQUAL(outage_status(leader.client).state, PAGECLIENT_CONNECTED);
+		CU_ASSERT_EQUAL(fixture_status(leader.client).state, PAGECLIENT_CONNECTED);
 	CU_ASSERT_TRUE(clock_left_ms(until) > 0);
 	(void)pthread_join(threads[0], NULL);
 	CU_ASSERT_EQUAL(leader.r, 0);

@@ -15,15 +15,6 @@ extern CU_TestInfo test_library[];
 
 static const char config[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\n";
 
-static struct pageclient_status status_of(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
-	return status;
-}
-
 static int open_with(const struct fixture *f, uint32_t flags, uint32_t max_threads,
 		     pageclient **ret_client)
 {
@@ -55,8 +46,8 @@ static void double_free_is_counted_and_costs_nobody_a_frame(void)
 		pageclient_free(client, frame[i], 0);
 	}
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 4);
-	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 4);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	pageclient_close(client);
 	fixture_close(&f);
@@ -86,10 +77,10 @@ static void double_free_after_a_drain_takes_nothing_of_the_next_owner(void)
 	memset(theirs, 'g', 4096);
 	pageclient_free(bad, frame, 0);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 1);
-	CU_ASSERT_EQUAL(status_of(good).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(bad).nr_bad_free, 1);
+	CU_ASSERT_EQUAL(fixture_status(good).nr_bad_free, 0);
 	CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).state, PAGE_OWNED);
-	CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).owner, status_of(good).client_id);
+	CU_ASSERT_EQUAL(shm_view_word(&observer.view, pfn).owner, fixture_status(good).client_id);
 	CU_ASSERT_EQUAL(((char *)theirs)[4095], 'g');
 	pageclient_free(good, theirs, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
@@ -122,16 +113,16 @@ static void foreign_pointers_are_counted_and_change_nothing(void)
 	pageclient_free(bad, (char *)block + 4096, 0);
 	pageclient_free(bad, stack, 0);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 4);
+	CU_ASSERT_EQUAL(fixture_status(bad).nr_bad_free, 4);
 	pageclient_free(bad, block, 1);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 5);
-	CU_ASSERT_EQUAL(status_of(bad).nr_owned, 4); /* the block is still its own */
-	pageclient_free(bad, block, 12);             /* a request of its own */
-	CU_ASSERT_EQUAL(status_of(bad).nr_bad_free, 6);
+	CU_ASSERT_EQUAL(fixture_status(bad).nr_bad_free, 5);
+	CU_ASSERT_EQUAL(fixture_status(bad).nr_owned, 4); /* the block is still its own */
+	pageclient_free(bad, block, 12);                  /* a request of its own */
+	CU_ASSERT_EQUAL(fixture_status(bad).nr_bad_free, 6);
 	CU_ASSERT_EQUAL(shm_view_word(&observer.view, pageclient_pfn(good, theirs)).owner,
-			status_of(good).client_id);
-	CU_ASSERT_EQUAL(status_of(good).nr_bad_free, 0);
+			fixture_status(good).client_id);
+	CU_ASSERT_EQUAL(fixture_status(good).nr_bad_free, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	free(stack);
 	pageclient_close(bad);
@@ -153,8 +144,8 @@ static void nulls_among_many_are_skipped(void)
 		frame[i] = pageclient_alloc(client, 0, 0);
 	pageclient_free_bulk(client, 0, 0, frame, 6000);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
-	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
 	pageclient_close(client);
 	fixture_close(&f);
 }
@@ -206,12 +197,13 @@ static void several_clients_of_a_process_have_each_their_own(void)
 			CU_ASSERT_EQUAL(((char *)frame[c][i])[i * 80], c + 1);
 			pageclient_free(client[c], frame[c][i], 0);
 		}
-	CU_ASSERT_NOT_EQUAL(status_of(client[0]).client_id, status_of(client[1]).client_id);
+	CU_ASSERT_NOT_EQUAL(fixture_status(client[0]).client_id,
+			    fixture_status(client[1]).client_id);
 	fixture_drain(&f);
 	fixture_drain(&g);
 	for (int c = 0; c < 3; c++) {
-		CU_ASSERT_EQUAL(status_of(client[c]).nr_bad_free, 0);
-		CU_ASSERT_EQUAL(status_of(client[c]).nr_owned, 0);
+		CU_ASSERT_EQUAL(fixture_status(client[c]).nr_bad_free, 0);
+		CU_ASSERT_EQUAL(fixture_status(client[c]).nr_owned, 0);
 		pageclient_close(client[c]);
 	}
 	fixture_close(&g);
@@ -251,7 +243,7 @@ static void own_limit_holds_and_survives_a_reload(void)
 	options.socket = f.socket;
 	options.max_frames = 100;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
-	CU_ASSERT_EQUAL(status_of(client).max, 100);
+	CU_ASSERT_EQUAL(fixture_status(client).max, 100);
 	while (n < 200 && pageclient_alloc(client, 0, 0))
 		n++;
 	CU_ASSERT_EQUAL(n, 100);
@@ -260,7 +252,7 @@ static void own_limit_holds_and_survives_a_reload(void)
 	fixture_configure(&f, "[segment]\nsize = 128M\n[limits]\nclient_max = 32M\n");
 	CU_ASSERT_EQUAL(kill(f.pid, SIGHUP), 0);
 	CU_ASSERT_TRUE(fixture_log_gets(&f, "limits.client_max: 32M"));
-	CU_ASSERT_EQUAL(status_of(client).max, 100);
+	CU_ASSERT_EQUAL(fixture_status(client).max, 100);
 	pageclient_close(client);
 	fixture_close(&f);
 }
@@ -379,8 +371,8 @@ static void run_many(uint32_t max_threads)
 	}
 	(void)pthread_barrier_destroy(&barrier);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
-	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	pageclient_close(client);
 	fixture_close(&f);
@@ -420,8 +412,8 @@ static void any_thread_may_free_what_another_took(void)
 		CU_ASSERT_EQUAL(pthread_join(thread, NULL), 0);
 	}
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
-	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
 	pageclient_close(client);
 	fixture_close(&f);
 }

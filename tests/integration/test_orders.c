@@ -7,15 +7,6 @@ extern CU_TestInfo test_orders[];
 
 static const char config[] = "[segment]\nsize = 128M\n[pcp]\nbatch = 16\n";
 
-static struct pageclient_status status_of(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
-	return status;
-}
-
 /* Whether the compiler knows the order or not: what was pushed last comes first, is a block of that
  * order, and no other magazine has it. */
 static void each_order_has_a_magazine_of_its_own(void)
@@ -50,8 +41,8 @@ static void each_order_has_a_magazine_of_its_own(void)
 	pageclient_free(client, block[9], 9);
 	pageclient_free(client, block[0], 0);
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(client).nr_bad_free, 0);
-	CU_ASSERT_EQUAL(status_of(client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	pageclient_close(client);
 	observer_close(&observer);
@@ -77,7 +68,7 @@ static void a_frame_given_back_as_a_larger_block_is_handed_to_nobody(void)
 		pageclient_free(client, frames[i], 3);
 		CU_ASSERT_PTR_NOT_EQUAL(pageclient_alloc(client, 3, 0), frames[i]);
 	}
-	CU_ASSERT(status_of(client).nr_bad_free >= 4);
+	CU_ASSERT(fixture_status(client).nr_bad_free >= 4);
 	pageclient_close(client);
 	fixture_close(&f);
 }

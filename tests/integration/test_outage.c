@@ -33,7 +33,7 @@ static void program_that_only_polls_comes_back(void)
 	fixture_kill(&outage.fixture);
 	while (events.n == 0 && poll(&pollfd, 1, clock_left_ms(until)) == 1)
 		CU_ASSERT_TRUE(pageclient_dispatch(client) >= 0);
-	CU_ASSERT_EQUAL(outage_status(client).state, PAGECLIENT_AWAY);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_AWAY);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
 	while (events.n < 2 && poll(&pollfd, 1, clock_left_ms(until)) == 1)
 		CU_ASSERT_TRUE(pageclient_dispatch(client) >= 0);
@@ -90,7 +90,7 @@ static void client_of_another_segment_is_lost(void)
 	CU_ASSERT_PTR_NOT_NULL(strstr(pageclient_error(), "gone"));
 	CU_ASSERT_TRUE(pageclient_dispatch(client) >= 1);
 	CU_ASSERT_EQUAL(events.state[events.n - 1], PAGECLIENT_LOST);
-	CU_ASSERT_EQUAL(outage_status(client).state, PAGECLIENT_LOST);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_LOST);
 	CU_ASSERT_EQUAL(frame[4095], 'L');
 	pageclient_free_slow(client, frame, 0);
 	CU_ASSERT_PTR_NULL(pageclient_alloc_slow(client, 0, 0));
@@ -256,16 +256,16 @@ static void request_that_was_given_up_is_settled(void)
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
 	CU_ASSERT_EQUAL(pageclient_share(client, block, &handle), 0);
 	CU_ASSERT_EQUAL(pageclient_put(client, block), 0);
-	CU_ASSERT_EQUAL(outage_status(client).nr_shared, 0);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_shared, 0);
 	CU_ASSERT_EQUAL(pageclient_alloc(client, 0, 0), frame); /* owned, and not shared */
 
 	block = pageclient_alloc(client, BLOCK_ORDER, 0);
 	CU_ASSERT_EQUAL(kill(fixture_server(&outage.fixture), SIGSTOP), 0);
 	pageclient_free(client, block, BLOCK_ORDER); /* 0.5 s, then the lane stays open */
 	CU_ASSERT_TRUE(outage_restart_server(&outage));
-	while (pageclient_alloc(client, 0, 0) && outage_status(client).nr_owned >= BLOCK_FRAMES)
+	while (pageclient_alloc(client, 0, 0) && fixture_status(client).nr_owned >= BLOCK_FRAMES)
 		; /* any slow call brings it on its way */
-	CU_ASSERT_TRUE(outage_status(client).nr_owned < BLOCK_FRAMES);
+	CU_ASSERT_TRUE(fixture_status(client).nr_owned < BLOCK_FRAMES);
 	pageclient_close(client);
 	outage_close(&outage);
 }
@@ -297,8 +297,8 @@ static void allocation_that_was_given_up_leaves_nothing_behind(void)
 	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, BLOCK_ORDER + 1, 0));
 	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0));
 	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, BLOCK_ORDER + 1, 0));
-	CU_ASSERT_TRUE(outage_status(client).nr_owned < 5 * BLOCK_FRAMES);
-	CU_ASSERT_TRUE(outage_status(client).nr_owned >= 4 * BLOCK_FRAMES);
+	CU_ASSERT_TRUE(fixture_status(client).nr_owned < 5 * BLOCK_FRAMES);
+	CU_ASSERT_TRUE(fixture_status(client).nr_owned >= 4 * BLOCK_FRAMES);
 	pageclient_close(client);
 	outage_close(&outage);
 }

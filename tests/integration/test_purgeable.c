@@ -89,15 +89,6 @@ static bool reclaim(const struct fixture *f, const char *frames)
 	return ok;
 }
 
-static struct pageclient_status status_of(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	CU_ASSERT_EQUAL(pageclient_read_status(client, &status), 0);
-	return status;
-}
-
 /* --- purge, re-arm, drop ------------------------------------------------------------------- */
 
 static void build_again(struct cache *cache)
@@ -124,21 +115,21 @@ static void purged_frames_are_built_again(void)
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	cache = (struct cache){.client = fixture_client(&f, "cache"), .salt = 1000};
 	CU_ASSERT_TRUE(cache_fill(&cache, 2000));
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_purgeable, 2000);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_purgeable, 2000);
 	CU_ASSERT_EQUAL(cache_count(&cache), 2000);
 	CU_ASSERT_TRUE(reclaim(&f, "7000"));
 	left = cache_count(&cache);
 	CU_ASSERT_TRUE(left < 2000);
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_purgeable, left);
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_purged, 2000 - left);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_purgeable, left);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_purged, 2000 - left);
 	build_again(&cache);
 	CU_ASSERT_EQUAL(cache_count(&cache), 2000);
 	for (uint32_t i = 0; i < cache.n; i++)
 		CU_ASSERT_EQUAL(pageclient_purgeable_drop(cache.client, cache.slot[i]), 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
 	fixture_drain(&f);
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_owned, 0);
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_bad_free, 0);
 	pageclient_close(cache.client);
 	fixture_close(&f);
 }
@@ -205,7 +196,7 @@ static void a_shared_frame_loses_one_reference(void)
 	CU_ASSERT_TRUE(reclaim(&f, "8192"));
 	CU_ASSERT_PTR_NULL(pageclient_pin(one, slot));
 	CU_ASSERT_EQUAL(errno, ENODATA);
-	CU_ASSERT_EQUAL(status_of(one).nr_shared, 0);
+	CU_ASSERT_EQUAL(fixture_status(one).nr_shared, 0);
 	CU_ASSERT_EQUAL(*(uint64_t *)seen, 77);
 	CU_ASSERT_EQUAL(pageclient_purgeable_drop(one, slot), 0);
 	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), 0);
@@ -417,7 +408,7 @@ static void threads_use_what_the_daemon_purges(void)
 	}
 	CU_ASSERT_NOT_EQUAL(cache_count(&cache), UINT32_MAX);
 	CU_ASSERT_TRUE(fixture_check(&f));
-	CU_ASSERT_EQUAL(status_of(cache.client).nr_bad_free, 0);
+	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_bad_free, 0);
 	pageclient_close(cache.client);
 	fixture_close(&f);
 }

@@ -160,14 +160,14 @@ static void requests_in_flight_happen_once(void)
 		CU_ASSERT_EQUAL(hands[i].n_failed, 0);
 		held += hands[i].n;
 	}
-	CU_ASSERT_EQUAL(outage_status(one).nr_owned, held * BLOCK_FRAMES);
-	CU_ASSERT_EQUAL(outage_status(other).nr_owned, 0);
-	CU_ASSERT_EQUAL(outage_status(one).nr_shared, 0);
-	CU_ASSERT_EQUAL(outage_status(other).nr_shared, 0);
+	CU_ASSERT_EQUAL(fixture_status(one).nr_owned, held * BLOCK_FRAMES);
+	CU_ASSERT_EQUAL(fixture_status(other).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(one).nr_shared, 0);
+	CU_ASSERT_EQUAL(fixture_status(other).nr_shared, 0);
 	for (uint32_t i = 0; i < LANES; i++)
 		while (hands[i].n)
 			pageclient_free(one, hands[i].block[--hands[i].n], BLOCK_ORDER);
-	CU_ASSERT_EQUAL(outage_status(one).nr_owned, 0);
+	CU_ASSERT_EQUAL(fixture_status(one).nr_owned, 0);
 	pageclient_close(one);
 	pageclient_close(other);
 	outage_close(&outage);
@@ -194,11 +194,11 @@ static void call_that_waited_long_enough_says_again(void)
 	CU_ASSERT_TRUE(clock_now_ms() - before >= 99);
 	CU_ASSERT_EQUAL(pageclient_share(client, block, &handle), -EAGAIN);
 	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
-	CU_ASSERT_EQUAL(outage_status(client).state, PAGECLIENT_AWAY);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_AWAY);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
 	CU_ASSERT_EQUAL(pageclient_share(client, block, &handle), 0);
 	CU_ASSERT_EQUAL(pageclient_put(client, block), 0);
-	CU_ASSERT_EQUAL(outage_status(client).state, PAGECLIENT_CONNECTED);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_CONNECTED);
 	pageclient_close(client);
 	outage_close(&outage);
 }
@@ -265,12 +265,12 @@ static void frees_do_not_wait_and_come_back(void)
 		;
 	CU_ASSERT_EQUAL(errno, EAGAIN);
 	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 4);
-	CU_ASSERT_EQUAL(outage_status(client).state, PAGECLIENT_AWAY);
+	CU_ASSERT_EQUAL(fixture_status(client).state, PAGECLIENT_AWAY);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
 	for (int i = 0; i < 200; i++) /* each moves some of those that were kept */
 		pageclient_free(client, pageclient_alloc(client, BLOCK_ORDER, 0), BLOCK_ORDER);
 	fixture_drain(&outage.fixture);
-	CU_ASSERT_TRUE(outage_status(client).nr_owned < N + 2 * BLOCK_FRAMES);
+	CU_ASSERT_TRUE(fixture_status(client).nr_owned < N + 2 * BLOCK_FRAMES);
 	pageclient_close(client);
 	outage_close(&outage);
 	free(frame);
