@@ -244,12 +244,15 @@ static void release_all_by_request(pageclient *client, struct pcp *pcp, order_t 
 	}
 }
 
-static void release_count(const pageclient *client, order_t order, size_t n)
+/* What a callback of a cache gives back; a NULL is nothing. */
+static void release_count(const pageclient *client, order_t order, void *const *frames, size_t n)
 {
 	struct thread *thread = thread_peek();
 
-	if (thread && thread->scanning == client)
-		thread->scan_frames += (uint64_t)n << (order & 31u);
+	if (!thread || thread->scanning != client)
+		return;
+	for (size_t i = 0; i < n; i++)
+		thread->scan_frames += (uint64_t)(frames[i] != NULL) << (order & 31u);
 }
 
 static void release_blocks(pageclient *client, unsigned order, unsigned flags, void *const *frames,
@@ -315,7 +318,7 @@ void pageclient_free_slow(pageclient *client, void *frame, unsigned order)
 
 	if (!frame || release_begin(client) < 0)
 		return;
-	release_count(client, order, 1);
+	release_count(client, order, &frame, 1);
 	if (client_state(client) == PAGECLIENT_PRIVATE)
 		private_free(client, frame, order);
 	else
@@ -328,13 +331,10 @@ static __attribute__((noinline)) void release_many(pageclient *client, unsigned 
 						   size_t n_frames)
 {
 	int saved_errno = errno;
-	size_t n = 0;
 
-	for (size_t i = 0; i < n_frames; i++)
-		n += frames[i] != NULL;
-	if (n == 0 || release_begin(client) < 0)
+	if (n_frames == 0 || release_begin(client) < 0)
 		return;
-	release_count(client, order, n);
+	release_count(client, order, frames, n_frames);
 	if (client_state(client) == PAGECLIENT_PRIVATE) {
 		for (size_t i = 0; i < n_frames; i++) {
 			if (frames[i])
