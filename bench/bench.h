@@ -19,6 +19,7 @@
 #include "bench/fixture.h"
 #include "bench/options.h"
 #include "bench/place.h"
+#include "bench/slices.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -55,12 +56,6 @@ struct bench {
 	struct fixture daemon[BENCH_NR_DAEMONS];
 	struct metadata_seen metadata[BENCH_METADATA_SIZES + 1]; /* the last is none */
 	char text[FIXTURE_TEXT_BYTES];                           /* why the last call failed */
-};
-
-/* What one run took, and how many operations or pairs that were. */
-struct sample {
-	uint64_t ns;
-	uint64_t ops;
 };
 
 enum burst_order { BURST_LIFO, BURST_FIFO, BURST_RAND, BURST_RAND_TOUCH };

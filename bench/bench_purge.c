@@ -56,15 +56,18 @@ int pin_run(struct bench *bench, const struct benchmark *benchmark, void *state,
 	    struct sample *ret_sample)
 {
 	struct pin_state *pin = state;
-	uint64_t begin = bench_now_ns();
+	struct slices slices = slices_of(n);
+	uint64_t some;
 
 	(void)benchmark;
-	for (uint64_t i = 0; i < n; i++) {
-		if (!pageclient_pin(pin->client, pin->slot))
-			return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
-		pageclient_unpin(pin->client, pin->slot);
+	while ((some = slices_next(&slices)) > 0) {
+		for (uint64_t i = 0; i < some; i++) {
+			if (!pageclient_pin(pin->client, pin->slot))
+				return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
+			pageclient_unpin(pin->client, pin->slot);
+		}
 	}
-	*ret_sample = (struct sample){bench_now_ns() - begin, n};
+	*ret_sample = slices_sum(&slices);
 	return 0;
 }
 
@@ -72,24 +75,26 @@ int pin_run_copy(struct bench *bench, const struct benchmark *benchmark, void *s
 		 struct sample *ret_sample)
 {
 	struct pin_state *pin = state;
+	struct slices slices = slices_of(n);
 	char copy[COPY_BYTES];
-	uint64_t begin;
+	uint64_t some;
 
 	(void)benchmark;
 	if (pageclient_page_size(pin->client) < sizeof(copy))
 		return bench_fail(bench, -EOPNOTSUPP, "frames are smaller than %zu bytes",
 				  sizeof(copy));
-	begin = bench_now_ns();
-	for (uint64_t i = 0; i < n; i++) {
-		const void *frame = pageclient_pin(pin->client, pin->slot);
+	while ((some = slices_next(&slices)) > 0) {
+		for (uint64_t i = 0; i < some; i++) {
+			const void *frame = pageclient_pin(pin->client, pin->slot);
 
-		if (!frame)
-			return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
-		memcpy(copy, frame, sizeof(copy));
-		__asm__ volatile("" : : "r"(copy) : "memory"); /* somebody reads it */
-		pageclient_unpin(pin->client, pin->slot);
+			if (!frame)
+				return bench_fail(bench, -errno, "a pin: %s", pageclient_error());
+			memcpy(copy, frame, sizeof(copy));
+			__asm__ volatile("" : : "r"(copy) : "memory"); /* somebody reads it */
+			pageclient_unpin(pin->client, pin->slot);
+		}
 	}
-	*ret_sample = (struct sample){bench_now_ns() - begin, n};
+	*ret_sample = slices_sum(&slices);
 	return 0;
 }
 

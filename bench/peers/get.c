@@ -94,17 +94,16 @@ static void get_stop(struct get_state *state)
 static int get_run(struct bench *bench, struct get_state *state, uint64_t n,
 		   struct sample *ret_sample)
 {
-	uint64_t begin = bench_now_ns();
+	struct slices slices = slices_of(n);
+	uint64_t some;
+	int r = 0;
 
-	for (uint64_t i = 0; i < n; i++) {
-		int r = call(bench, state, state->request, state->request_bytes,
-			     state->reply_bytes);
-
-		if (r < 0)
-			return r;
-	}
-	*ret_sample = (struct sample){bench_now_ns() - begin, n};
-	return 0;
+	while ((some = slices_next(&slices)) > 0)
+		for (uint64_t i = 0; r == 0 && i < some; i++)
+			r = call(bench, state, state->request, state->request_bytes,
+				 state->reply_bytes);
+	*ret_sample = slices_sum(&slices);
+	return r;
 }
 
 int redis_setup(struct bench *bench, const struct benchmark *benchmark, void **ret_state)

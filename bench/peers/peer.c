@@ -2,24 +2,15 @@
 #include "bench/peers/peer.h"
 
 #include "bench/place.h"
+#include "bench/slices.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TEXT_BYTES 512u
 #define LINE_BYTES 64u
-/* Slices of a run. Lower: on a busy machine each of them is disturbed. Higher: asking for that
- * costs as much as a slice; with 32 it is a millisecond against half a microsecond. */
-#define SLICES 32u
-
-struct slice {
-	uint64_t ns, ops;
-};
-
 struct peer {
 	struct peer_job job;
 	struct heap_work work;
@@ -27,14 +18,6 @@ struct peer {
 	FILE *answers; /* what was standard output */
 	bool filled;
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * UINT64_C(1000000000) + (uint64_t)now.tv_nsec;
-}
 
 static bool parse_kind(const char *word, enum peer_kind *ret_kind)
 {
@@ -77,12 +60,10 @@ static FILE *take_answers(void)
 	return fdopen(fd, "w");
 }
 
-static bool run_loop(struct peer *peer, uint64_t n, uint64_t *ret_ops)
+static bool run_loop(struct peer *peer, uint64_t n)
 {
 	const struct heap_loops *loops = peer_backend()->loops;
-	uint64_t n_frames = peer->job.n_frames;
 
-	*ret_ops = n;
 	switch (peer->job.kind) {
 	case PEER_PAIR:
 		return loops->pair(peer->heap, 0, n);
@@ -93,10 +74,8 @@ static bool run_loop(struct peer *peer, uint64_t n, uint64_t *ret_ops)
 	case PEER_MIXED:
 		return loops->mixed(peer->heap, &peer->work, n);
 	case PEER_BURST:
-		*ret_ops = n * n_frames;
 		return loops->burst(peer->heap, &peer->work, n);
 	case PEER_BULK:
-		*ret_ops = n * n_frames;
 		return loops->bulk && loops->bulk(peer->heap, &peer->work, n);
 	case PEER_NR_KINDS:
 		break;
@@ -114,40 +93,20 @@ static bool fill_once(struct peer *peer)
 	return !holds || peer->filled;
 }
 
-/* How often the scheduler took the CPU away for somebody else; waiting is not among it. */
-static long count_preemptions(void)
+/* The driver sees n rounds, and finds out from their time how many make a run. */
+static bool run_slices(struct peer *peer, uint64_t n, struct sample *ret_sum)
 {
-	struct rusage usage;
+	bool many = peer->job.kind == PEER_BURST || peer->job.kind == PEER_BULK;
+	struct slices slices = slices_of(n);
+	uint64_t some;
 
-	return getrusage(RUSAGE_THREAD, &usage) == 0 ? usage.ru_nivcsw : 0;
-}
-
-/* n rounds in slices. Those in which another program got our CPU count as the mean of the others,
- * unless all are such: what they tell is who else runs here. The driver sees n rounds either way,
- * and finds out from them how many make a run. */
-static bool run_slices(struct peer *peer, uint64_t n, struct slice *ret_sum)
-{
-	struct slice all = {0, 0}, quiet = {0, 0};
-	uint64_t done = 0;
-
-	for (uint64_t i = 1; i <= SLICES; i++) {
-		uint64_t some = n * i / SLICES - done, ops, ns;
-		long preemptions = count_preemptions();
-
-		if (some == 0)
-			continue;
-		done += some;
-		ns = now_ns();
-		if (!run_loop(peer, some, &ops))
+	while ((some = slices_next(&slices)) > 0) {
+		if (!run_loop(peer, some))
 			return false;
-		ns = now_ns() - ns;
-		all = (struct slice){all.ns + ns, all.ops + ops};
-		if (count_preemptions() == preemptions)
-			quiet = (struct slice){quiet.ns + ns, quiet.ops + ops};
 	}
-	if (quiet.ops > 0)
-		all.ns = (uint64_t)((double)quiet.ns / (double)quiet.ops * (double)all.ops);
-	*ret_sum = all;
+	*ret_sum = slices_sum(&slices);
+	if (many)
+		ret_sum->ops *= peer->job.n_frames;
 	return true;
 }
 
@@ -156,9 +115,10 @@ static void answer_all(struct peer *peer)
 	char line[LINE_BYTES];
 
 	while (fgets(line, sizeof(line), stdin)) {
-		struct slice sum;
+		struct sample sum;
+		uint64_t n = strtoull(line, NULL, 10);
 
-		if (fill_once(peer) && run_slices(peer, strtoull(line, NULL, 10), &sum))
+		if (n > 0 && fill_once(peer) && run_slices(peer, n, &sum))
 			(void)fprintf(peer->answers, "%llu %llu\n", (unsigned long long)sum.ns,
 				      (unsigned long long)sum.ops);
 		else

@@ -56,17 +56,20 @@ int spin_run(struct bench *bench, const struct benchmark *benchmark, void *state
 	     struct sample *ret_sample)
 {
 	struct spin *spin = state;
-	uint64_t turn = __atomic_load_n(&spin->turn, __ATOMIC_ACQUIRE), begin = bench_now_ns();
+	uint64_t turn = __atomic_load_n(&spin->turn, __ATOMIC_ACQUIRE), some;
+	struct slices slices = slices_of(n);
 
 	(void)bench;
 	(void)benchmark;
-	for (uint64_t i = 0; i < n; i++) {
-		__atomic_store_n(&spin->turn, turn + 1, __ATOMIC_RELEASE);
-		turn += 2;
-		while (__atomic_load_n(&spin->turn, __ATOMIC_ACQUIRE) != turn)
-			__builtin_ia32_pause();
+	while ((some = slices_next(&slices)) > 0) {
+		for (uint64_t i = 0; i < some; i++) {
+			__atomic_store_n(&spin->turn, turn + 1, __ATOMIC_RELEASE);
+			turn += 2;
+			while (__atomic_load_n(&spin->turn, __ATOMIC_ACQUIRE) != turn)
+				__builtin_ia32_pause();
+		}
 	}
-	*ret_sample = (struct sample){bench_now_ns() - begin, n};
+	*ret_sample = slices_sum(&slices);
 	return 0;
 }
 

@@ -1,6 +1,7 @@
 /* tests/unit/test_peers_verdict.c - medians, ratios, and which of the figures to reach are reached.
  */
 #include "bench/peers/verdict.h"
+#include "bench/slices.h"
 #include "tests/support/runner.h"
 
 #include <string.h>
@@ -163,6 +164,33 @@ static void one_case_that_fails_outweighs_those_not_measured(void)
 }
 
 /* burst_64 is no beginning of burst_65536, and "roundtrip" no row. */
+/* A clock that stands still for most slices cannot be had; that none is lost or done twice can. */
+static void slices_are_all_of_a_run(void)
+{
+	static const uint64_t many[] = {1, SLICES - 1, SLICES, SLICES + 1, 1000003};
+
+	for (size_t i = 0; i < sizeof(many) / sizeof(*many); i++) {
+		struct slices slices = slices_of(many[i]);
+		uint64_t sum = 0, some, n = 0;
+
+		for (; (some = slices_next(&slices)) > 0; n++) {
+			sum += some;
+			CU_ASSERT(some <= many[i] / SLICES + 1);
+		}
+		CU_ASSERT_EQUAL(sum, many[i]);
+		CU_ASSERT_EQUAL(n, many[i] < SLICES ? many[i] : SLICES);
+		CU_ASSERT_EQUAL(slices_sum(&slices).ops, many[i]);
+	}
+}
+
+/* One in three was disturbed. */
+static void the_median_of_slices_counts(void)
+{
+	struct slices slices = {.n = 300, .n_done = 3, .ns = {7, 9000, 5}};
+
+	CU_ASSERT_EQUAL(slices_sum(&slices).ns, 300 * 7);
+}
+
 static void rows_are_found_by_their_whole_name(void)
 {
 	struct library library = {0};
@@ -200,6 +228,8 @@ CU_TestInfo test_peers_verdict[] = {
 	{"one case that fails outweighs those not measured",
 	 one_case_that_fails_outweighs_those_not_measured},
 	{"rows are found by their whole name", rows_are_found_by_their_whole_name},
+	{"slices are all of a run", slices_are_all_of_a_run},
+	{"the median of slices counts", the_median_of_slices_counts},
 	{"every line has a check", every_line_has_a_check},
 	CU_TEST_INFO_NULL,
 };
