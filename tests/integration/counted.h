@@ -14,7 +14,8 @@
 
 struct counted {
 	uint64_t mallocs;
-	uint64_t calls;
+	uint64_t calls; /* of all that are counted */
+	uint64_t waits; /* those of them that ask an epoll set */
 };
 
 /* Of this process, so far. */

@@ -156,6 +156,50 @@ static void what_is_no_message_is_malformed(void)
 	wire_fixture_teardown(&f);
 }
 
+#define MANY 16u
+
+/* Who spoke, in the order in which it was heard. */
+struct roll {
+	uint32_t n;
+	uint32_t conn[2 * MANY];
+};
+
+static void call_the_roll(struct wire_fixture *f, const struct session_event *event)
+{
+	struct roll *roll = f->arg;
+
+	if (event->kind == EVENT_MESSAGE && roll->n < 2 * MANY)
+		roll->conn[roll->n++] = event->conn;
+}
+
+/* There is always a next message of the same one, as of one that has its answer and asks again. */
+static void of_two_with_many_messages_each_has_its_turn(void)
+{
+	static const struct message status = {.kind = MESSAGE_STATUS};
+	struct roll roll = {.n = 0};
+	struct wire_fixture f;
+	int one, other;
+
+	wire_fixture_setup(&f);
+	one = wire_fixture_dial_accepted(&f);
+	other = wire_fixture_dial(&f);
+	wire_fixture_wait(&f, EVENT_ACCEPTED, 2);
+	f.arg = &roll;
+	f.hook = call_the_roll;
+	for (uint32_t i = 0; i < MANY; i++) {
+		wire_fixture_say(one, &status);
+		wire_fixture_say(other, &status);
+	}
+	wire_fixture_wait(&f, EVENT_MESSAGE, 2 * MANY);
+	CU_ASSERT_EQUAL(roll.n, 2 * MANY);
+	for (uint32_t i = 0; i + 1 < roll.n; i += 2)
+		CU_ASSERT_NOT_EQUAL(roll.conn[i], roll.conn[i + 1]);
+	close(one);
+	close(other);
+	wire_fixture_wait(&f, EVENT_CLOSED, 2);
+	wire_fixture_teardown(&f);
+}
+
 static void what_was_said_before_a_close_is_still_read(void)
 {
 	struct wire_fixture f;
@@ -341,6 +385,8 @@ CU_TestInfo test_wire[] = {
 	 a_message_comes_and_a_reply_with_a_descriptor_goes},
 	{"a number is free again after CLOSED", a_number_is_free_again_after_closed},
 	{"what is no message is malformed", what_is_no_message_is_malformed},
+	{"of two with many messages each has its turn",
+	 of_two_with_many_messages_each_has_its_turn},
 	{"what was said before a close is still read", what_was_said_before_a_close_is_still_read},
 	{"the last words of an ended connection arrive",
 	 the_last_words_of_an_ended_connection_arrive},

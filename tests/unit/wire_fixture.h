@@ -24,6 +24,7 @@ struct wire_fixture {
 	struct message message;    /* of the last event that had one */
 	char text[128];
 	void (*hook)(struct wire_fixture *fixture, const struct session_event *event);
+	void *arg; /* of the hook */
 	bool is_late;
 	bool is_awake;               /* as wire said last */
 	uint32_t n_looks, n_to_find; /* on_look() was called; and finds something so often */
