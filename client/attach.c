@@ -13,6 +13,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -119,6 +120,22 @@ static uint32_t attach_indexes(const pageclient *client)
 							     : SHM_MAX_THREADS;
 }
 
+/* The daemon may have attached a client whose answer never came here. The next Hello of this thread
+ * has the same nonce, so that the daemon ends that one; the first open that succeeds ends it here.
+ * 0, which is none, where there is no memory or no random number. */
+static uint64_t attach_nonce(void)
+{
+	struct thread *thread = thread_current();
+
+	if (!thread)
+		return 0;
+	if (thread->hello_nonce == 0 &&
+	    getrandom(&thread->hello_nonce, sizeof(thread->hello_nonce), GRND_NONBLOCK) !=
+		    (ssize_t)sizeof(thread->hello_nonce))
+		thread->hello_nonce = 0;
+	return thread->hello_nonce;
+}
+
 static int attach_send_hello(const pageclient *client)
 {
 	struct message request = {.kind = MESSAGE_HELLO, .id = 1};
@@ -128,6 +145,7 @@ static int attach_send_hello(const pageclient *client)
 	request.hello.flags = client->options.flags & PAGECLIENT_READ_ONLY ? HELLO_READ_ONLY : 0u;
 	request.hello.max_threads = attach_indexes(client);
 	request.hello.max_frames = client->options.max_frames;
+	request.hello.nonce = attach_nonce();
 	memcpy(request.hello.name, client->name, sizeof(request.hello.name));
 	return socket_send(client->call_fd, &request);
 }
@@ -184,6 +202,14 @@ static void attach_note_reply(pageclient *client, const struct message_reply *re
 	client->token[1] = reply->token[1];
 	client->level = reply->level;
 	client->rpc.last_id = 1;
+}
+
+void attach_done(void)
+{
+	struct thread *thread = thread_peek();
+
+	if (thread)
+		thread->hello_nonce = 0;
 }
 
 int attach_open(pageclient *client, const char *socket_path)

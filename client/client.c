@@ -172,6 +172,7 @@ int pageclient_open(const struct pageclient_options *options, pageclient **ret_c
 		client_release(client);
 		return r;
 	}
+	attach_done();
 	client->state_told = (uint32_t)client_state(client);
 	client->generation_told = rpc_generation(client);
 	*ret_client = client;

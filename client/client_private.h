@@ -156,6 +156,7 @@ struct thread {
 	struct member *members;
 	pageclient *scanning; /* a callback of its caches runs in this thread */
 	uint64_t scan_frames; /* frames that this thread freed since it began */
+	uint64_t hello_nonce; /* of an open that did not succeed; 0: none */
 	char error[CLIENT_ERROR_BYTES];
 };
 
@@ -299,6 +300,8 @@ char *map_reserve(uint64_t bytes);
  * set: -ENOTCONN if nobody listens. What was made by then is in client; client_release() undoes it.
  */
 int attach_open(pageclient *client, const char *socket_path);
+/* The client is open: what the calling thread says Hello for next is another one. */
+void attach_done(void);
 /* map.c: maps META, DATA and CTL from the descriptors of a Hello reply, which stay the caller's. */
 int map_attach(pageclient *client, const int *fds);
 /* Unmaps all, but CTL in the child of a fork: it was never there, and its addresses may be used. */

@@ -293,7 +293,7 @@ static_assert(SHM_CLIENT_HEADS_BYTES % SHM_PAGE == 0, "heads are committed by pa
 enum shm_record_status { SHM_RECORD_FREE, SHM_RECORD_ATTACHED, SHM_RECORD_DYING };
 
 struct shm_record {
-	uint64_t reserved0;        /*  0 */
+	uint64_t hello_nonce;      /*  0 of a Hello whose answer may have been lost; 0: none */
 	uint64_t token[2];         /*  8 what a Resume must show */
 	uint32_t pid;              /* 24 */
 	uint32_t uid;              /* 28 */

@@ -35,7 +35,8 @@ static void write_record(struct shm_state_client *state, const struct pool_clien
 			 uint64_t ctl_dev, uint64_t ctl_ino, const uint64_t token[2])
 {
 	memset(state, 0, sizeof *state);
-	state->record = (struct shm_record){.token = {token[0], token[1]},
+	state->record = (struct shm_record){.hello_nonce = options->hello_nonce,
+					    .token = {token[0], token[1]},
 					    .pid = options->pid,
 					    .uid = options->uid,
 					    .gid = options->gid,
@@ -114,6 +115,11 @@ void pool_client_adopt(struct pool *pool, client_id client, void *ctl)
 const struct shm_record *pool_client_record(const struct pool *pool, client_id client)
 {
 	return &pool_state_client(pool, client)->record;
+}
+
+void pool_client_is_known(struct pool *pool, client_id client)
+{
+	shm_store(&pool_state_client(pool, client)->record.hello_nonce, 0);
 }
 
 bool pool_client_is_attached(const struct pool *pool, client_id client)

@@ -147,7 +147,7 @@ const struct pool_damage *pool_damage(const struct pool *pool);
 
 struct pool_client_options {
 	uint32_t pid, uid, gid, max_threads, flags;
-	uint64_t pid_start, max_frames /* quota; 0: none */, real_ns;
+	uint64_t pid_start, max_frames /* quota; 0: none */, real_ns, hello_nonce;
 	char name[SHM_NAME_BYTES];
 };
 
@@ -164,6 +164,8 @@ void pool_client_attach(struct pool *pool, client_id client,
 void pool_client_adopt(struct pool *pool, client_id client, void *ctl);
 /* What STATE says of an ATTACHED client: whose process it is and what a Resume must show. */
 const struct shm_record *pool_client_record(const struct pool *pool, client_id client);
+/* Its process is known to have the answer to its Hello: the nonce of that counts no more. */
+void pool_client_is_known(struct pool *pool, client_id client);
 /* Any number is allowed as client in these two. */
 bool pool_client_is_attached(const struct pool *pool, client_id client);
 bool pool_client_is_dying(const struct pool *pool, client_id client);

@@ -3,7 +3,14 @@
  * A client ends by Goodbye, by its pidfd, or because its CTL lies; never by EOF alone. From then on
  * it is DYING, its CTL is unmapped at once (nothing of it is needed) and its frames are swept in
  * slices. One whose connection ended lives on as AWAY: its frames stay its own, and its shrinkers
- * are not asked. */
+ * are not asked.
+ *
+ * Where the server dies, or the connection ends, between an attach and the answer to its Hello, the
+ * process does not know that it is a client. If it says Hello again it names the same nonce, and
+ * that client is ended before there is another. The nonce does nothing else: it counts for the
+ * process that it came from, until that has shown by any request or a Resume that it had the
+ * answer, and never while the client has a connection. (Adopting the old row instead would have to
+ * change its options, its CTL and its limits in place; it has no frames that were worth it.) */
 #include "daemon/session/session_private.h"
 
 #include <string.h>
@@ -60,16 +67,46 @@ void client_end_hostile(struct session *session)
 	session->again = true;
 }
 
+/* One slice. */
+static void sweep(struct session *session, client_id client)
+{
+	if (!pool_client_sweep(session->pool, client, SWEEP_BLOCKS))
+		return;
+	session->dying[client] = false;
+	session->nr_dying--;
+}
+
 void client_sweep(struct session *session)
 {
 	for (client_id id = 1; session->nr_dying && id <= SHM_MAX_CLIENTS; id++) {
 		if (!session->dying[id])
 			continue;
-		if (pool_client_sweep(session->pool, id, SWEEP_BLOCKS)) {
-			session->dying[id] = false;
-			session->nr_dying--;
-		}
+		sweep(session, id);
 		session->again |= session->nr_dying > 0;
+		return;
+	}
+}
+
+static bool is_unanswered(const struct session *session, client_id client,
+			  const struct session_peer *peer, uint64_t nonce)
+{
+	const struct shm_record *record;
+
+	if (!pool_client_is_attached(session->pool, client) ||
+	    session->client[client].conn != CONN_NONE)
+		return false;
+	record = pool_client_record(session->pool, client);
+	return record->hello_nonce == nonce && record->pid == peer->pid &&
+	       record->uid == peer->uid && record->pid_start == peer->pid_start;
+}
+
+void client_end_unanswered(struct session *session, const struct session_peer *peer, uint64_t nonce)
+{
+	for (client_id id = 1; nonce && id <= SHM_MAX_CLIENTS; id++) {
+		if (!is_unanswered(session, id, peer, nonce))
+			continue;
+		client_end(session, id);
+		sweep(session, id); /* so that its id is free for the one that comes */
 		return;
 	}
 }

@@ -353,6 +353,8 @@ static void dispatch_client(const struct request *req)
 		[MESSAGE_PURGE_TABLE] = do_purge_table,
 	};
 
+	if (req->session->client[req->client].last_ns == 0)
+		pool_client_is_known(req->session->pool, req->client);
 	req->session->client[req->client].last_ns = req->session->real_ns;
 	bell_heard(req->session, req->client);
 	if (handlers[req->message->kind])

@@ -290,6 +290,7 @@ static void hello_client(struct session *session, uint32_t conn, uint64_t id,
 	struct session_action *action;
 	client_id client;
 
+	client_end_unanswered(session, &c->peer, hello->nonce);
 	if (!reserve_client(session, conn, id, &client)) {
 		pool_count(session->pool, COUNTER_connections_refused, 1);
 		handshake_end(session, conn);
@@ -306,7 +307,8 @@ static void hello_client(struct session *session, uint32_t conn, uint64_t id,
 		.max_threads = hello->max_threads ? hello->max_threads : SHM_MAX_THREADS,
 		.max_frames = hello->max_frames,
 		.flags = hello->flags,
-		.real_ns = session->real_ns};
+		.real_ns = session->real_ns,
+		.hello_nonce = hello->nonce};
 	memcpy(c->wanted.name, hello->name, sizeof c->wanted.name);
 	connection_move(session, conn, CONNECTION_ATTACHING);
 	action = session_push(session, ACTION_PREPARE);
@@ -478,6 +480,7 @@ void handshake_reattached(struct session *session, const struct session_event *e
 	}
 	if (event->ctl)
 		pool_client_adopt(session->pool, event->client, event->ctl);
+	pool_client_is_known(session->pool, event->client);
 	session->client[event->client].conn = event->conn;
 	session->client[event->client].events_open = true;
 	pressure_resumed(session, event->client);

@@ -74,6 +74,7 @@ struct message_hello {
 	uint32_t max_threads; /* 0: 64; at most 64 */
 	uint64_t max_frames;  /* own limit; 0: none */
 	char name[MESSAGE_NAME_BYTES];
+	uint64_t nonce; /* of the attempt: repeated with a Hello that was not answered; 0: none */
 };
 
 struct message_resume {

@@ -403,8 +403,77 @@ static void daemon_survives_a_kill_at_every_named_point(void)
 	CU_ASSERT_EQUAL(n_hit, CRASH_NR_POINTS);
 }
 
+/* --- a Hello whose server dies --------------------------------------------------------------- */
+
+enum { SAYER_TRY = 3 };
+
+/* Opens a client each time it is told to, and keeps the first that it gets: says whether it has. */
+static int be_sayer(int fd, void *arg)
+{
+	pageclient *client = NULL;
+	uint64_t word;
+
+	while (recv(fd, &word, sizeof(word), 0) == (ssize_t)sizeof(word)) {
+		if (!client)
+			client = open_client(arg, "sayer");
+		CHILD_CHECK(child_say(fd, client ? 1 : 0));
+	}
+	CHILD_CHECK(client != NULL && pageclient_alloc(client, 0, 0) != NULL);
+	return 0;
+}
+
+static uint64_t tell_to_try(const struct child *sayer)
+{
+	uint64_t answer = UINT64_MAX;
+
+	CU_ASSERT_TRUE(child_say(sayer->fd, SAYER_TRY));
+	CU_ASSERT_TRUE(child_hear(sayer->fd, &answer));
+	return answer;
+}
+
+/* The server dies at the first point over a Hello, the next one at the second point over the same
+ * Hello, and then there is one client. */
+static void say_hello_over(const char *first, const char *second)
+{
+	struct observer observer;
+	struct scene scene;
+
+	scene_open(&scene);
+	serve_a_guest(&scene);
+	CU_ASSERT_TRUE(child_start(&scene.visitor, be_sayer, &scene));
+	arm(&scene, first);
+	CU_ASSERT_EQUAL(tell_to_try(&scene.visitor), 0);
+	CU_ASSERT_TRUE(is_hit(&scene));
+	if (second) {
+		arm(&scene, second);
+		CU_ASSERT_EQUAL(tell_to_try(&scene.visitor), 0);
+		CU_ASSERT_TRUE(is_hit(&scene));
+	}
+	CU_ASSERT_EQUAL(tell_to_try(&scene.visitor), 1);
+	CU_ASSERT_TRUE(observe(&scene, &observer));
+	CU_ASSERT_EQUAL(observer_count_clients(&observer), 2); /* and the guest */
+	observer_close(&observer);
+	CU_ASSERT_EQUAL(child_end(&scene.visitor), 0);
+	scene_close(&scene);
+}
+
+static void a_hello_said_again_leaves_one_client_wherever_its_servers_die(void)
+{
+	static const char *const lost[] = {"CLIENT_PREPARED", "CTL_KEPT", "HELLO_UNANSWERED"};
+	/* CLIENT_RELEASED: the client that nobody knows of is DYING, and there is no other. */
+	static const char *const again[] = {"CLIENT_RELEASED", "CLIENT_PREPARED", "CTL_KEPT",
+					    "HELLO_UNANSWERED"};
+
+	for (size_t i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
+		say_hello_over(lost[i], NULL);
+	for (size_t i = 0; i < sizeof(again) / sizeof(again[0]); i++)
+		say_hello_over("HELLO_UNANSWERED", again[i]);
+}
+
 CU_TestInfo test_points[] = {
 	{"daemon survives a kill at every named point",
 	 daemon_survives_a_kill_at_every_named_point},
+	{"a Hello said again leaves one client wherever its servers die",
+	 a_hello_said_again_leaves_one_client_wherever_its_servers_die},
 	CU_TEST_INFO_NULL,
 };

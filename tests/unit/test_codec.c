@@ -98,7 +98,8 @@ static bool message_is_equal(const struct message *a, const struct message *b)
 	case MESSAGE_HELLO:
 		return a->hello.max_frames == b->hello.max_frames &&
 		       a->hello.version_min == b->hello.version_min &&
-		       a->hello.flags == b->hello.flags && !strcmp(a->hello.name, b->hello.name);
+		       a->hello.flags == b->hello.flags && a->hello.nonce == b->hello.nonce &&
+		       !strcmp(a->hello.name, b->hello.name);
 	case MESSAGE_RESUME:
 		return a->resume.client == b->resume.client &&
 		       !memcmp(a->resume.token, b->resume.token, sizeof(a->resume.token));

@@ -345,6 +345,98 @@ static void a_reload_keeps_the_limit_that_the_client_gave_itself(void)
 	shell_close(s);
 }
 
+/* --- a Hello whose answer was lost --- */
+
+#define NONCE UINT64_C(0x1234567890abcdef)
+
+/* Says Hello with the nonce as that process; the id, or 0 if it was refused. */
+static client_id hello_with(struct shell *s, uint32_t uid, uint32_t pid, uint64_t nonce)
+{
+	struct message hello = shell_hello(0);
+	const struct message_reply *reply;
+
+	hello.hello.nonce = nonce;
+	reply = shell_ask(s, shell_connect(s, uid, pid), &hello);
+	return reply->status == 0 ? reply->client : 0;
+}
+
+static void a_hello_said_again_ends_the_client_that_nobody_knows_of(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	uint32_t conn;
+
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 1);
+	shell_restart(s, true);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 1);
+	CU_ASSERT_EQUAL(s->session->nr_clients, 1);
+	CU_ASSERT_TRUE(session_is_idle(s->session));
+	shell_restart(s, false); /* nobody kept its CTL */
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 1);
+	CU_ASSERT_EQUAL(s->session->nr_clients, 1);
+	/* The same without a crash: who asked did not wait for the answer. */
+	for (conn = 0; !s->open[conn]; conn++)
+		continue;
+	shell_hang_up(s, conn);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 1);
+	CU_ASSERT_EQUAL(s->session->nr_clients, 1);
+	shell_close(s);
+}
+
+static void a_nonce_ends_no_client_of_another_process_and_none_is_no_nonce(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 1);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, 0), 2);
+	shell_restart(s, true);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 43, NONCE), 3);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID + 1, 42, NONCE), 4);
+	s->peer.pid_start = 7; /* the number of a process that is gone */
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 5);
+	s->peer.pid_start = 0;
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE + 1), 6);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, 0), 7);
+	CU_ASSERT_EQUAL(s->session->nr_clients, 7);
+	shell_close(s);
+}
+
+static void a_client_that_has_shown_itself_is_ended_by_no_nonce(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct message hello = shell_hello(0), status = {.kind = MESSAGE_STATUS};
+	struct message resume = {.kind = MESSAGE_RESUME, .resume = {1, 1, 2, {2, 77}}};
+	uint32_t conn = shell_connect(s, SHELL_UID, 42);
+
+	hello.hello.nonce = NONCE;
+	CU_ASSERT_EQUAL(shell_ask(s, conn, &hello)->client, 1);
+	/* A connection. */
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 2);
+	/* A request. */
+	CU_ASSERT_EQUAL(shell_ask(s, conn, &status)->status, 0);
+	shell_restart(s, true);
+	/* A Resume. */
+	conn = shell_connect(s, SHELL_UID, 42);
+	CU_ASSERT_EQUAL(shell_ask(s, conn, &resume)->status, 0);
+	shell_hang_up(s, conn);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 3);
+	CU_ASSERT_EQUAL(s->session->nr_clients, 3);
+	shell_close(s);
+}
+
+static void a_full_table_has_room_for_a_hello_said_again(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+
+	s->limits.connections = 2;
+	shell_event(s, &(struct session_event){.kind = EVENT_LIMITS, .limits = &s->limits});
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, 0), 1);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 2);
+	shell_restart(s, true);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, 0), 0);
+	CU_ASSERT_EQUAL(hello_with(s, SHELL_UID, 42, NONCE), 2);
+	shell_close(s);
+}
+
 CU_TestInfo test_handshake[] = {
 	{"a Hello is answered with id, token and descriptors",
 	 a_hello_is_answered_with_id_token_and_descriptors},
@@ -368,6 +460,14 @@ CU_TestInfo test_handshake[] = {
 	{"one user leaves connections to others", one_user_leaves_connections_to_others},
 	{"hundreds of handshakes expire without flooding a step",
 	 hundreds_of_handshakes_expire_without_flooding_a_step},
+	{"a Hello said again ends the client that nobody knows of",
+	 a_hello_said_again_ends_the_client_that_nobody_knows_of},
+	{"a nonce ends no client of another process, and none is no nonce",
+	 a_nonce_ends_no_client_of_another_process_and_none_is_no_nonce},
+	{"a client that has shown itself is ended by no nonce",
+	 a_client_that_has_shown_itself_is_ended_by_no_nonce},
+	{"a full table has room for a Hello said again",
+	 a_full_table_has_room_for_a_hello_said_again},
 	{"a reload keeps the limit that the client gave itself",
 	 a_reload_keeps_the_limit_that_the_client_gave_itself},
 	CU_TEST_INFO_NULL,
