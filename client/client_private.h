@@ -58,6 +58,7 @@
 #pragma GCC visibility pop
 
 #include "client/purge_slot.h"
+#include "client/slots.h"
 #include "paged/message.h"
 #include "paged/spin.h"
 #include "shm/view.h"
@@ -196,6 +197,7 @@ struct pageclient {
 	char *data;
 	uint64_t data_bytes; /* mapped, without the page behind */
 	uint64_t data_mask;  /* bits that an offset in data may have */
+	slots_write_fn *slots_write;
 	uint32_t nr_frames;
 	uint32_t page_shift;
 	char *ctl;

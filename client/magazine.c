@@ -96,12 +96,13 @@ static size_t write_all(struct magazine *magazine, const pageclient *client, uin
 			void *const *frames, size_t n, order_t order)
 {
 	size_t row = row_at(magazine, bottom, n);
-	uint64_t bits = slots_write(magazine->slot + (bottom & magazine->mask), row, client->data,
-				    client->page_shift, frames);
+	uint64_t bits =
+		client->slots_write(magazine->slot + (bottom & magazine->mask), row, client->data,
+				    client->page_shift, frames, client->nr_frames);
 
 	if (row < n) /* the ring's end lies between them */
-		bits |= slots_write(magazine->slot, n - row, client->data, client->page_shift,
-				    frames + row);
+		bits |= client->slots_write(magazine->slot, n - row, client->data,
+					    client->page_shift, frames + row, client->nr_frames);
 	return near_is_foreign(client, bits, order)
 		       ? count_blocks(client, frames, n,
 				      (uint64_t)1 << (client->page_shift + order))

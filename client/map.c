@@ -74,6 +74,7 @@ static int map_data(pageclient *client, int fd)
 				 (unsigned long long)bytes);
 	client->data_bytes = bytes;
 	client->data_mask = UINT64_MAX >> __builtin_clzll(bytes - 1);
+	client->slots_write = slots_writer(client->nr_frames);
 	if (mmap(client->data, bytes, protection, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd, 0) ==
 		    MAP_FAILED ||
 	    mprotect(client->data + bytes, SHM_PAGE, PROT_READ) < 0)

@@ -56,8 +56,10 @@ static inline bool near_pop(const struct pageclient_magazine_v1 *magazine, const
 }
 
 /* Whether one of the offsets that have these bits together is none of a block of that order: there
- * are bits below those of the order, or above those of the segment. (Where its size is no power of
- * two, what lies a little behind its end passes, as it does in the inline path.) */
+ * are bits below those of the order, or above those of the segment, or SLOTS_BEYOND. So a free of
+ * many refuses at once what cannot be a block. The inline path is frozen and looks at the order's
+ * bits alone: what it took from outside of the segment lies in the magazine, where an allocation
+ * may get it back, until the daemon drains that and counts it as a bad free. */
 static inline bool near_is_foreign(const pageclient *client, uint64_t bits, order_t order)
 {
 	uint64_t inside = client->data_mask & (UINT64_MAX << (client->page_shift + order));
@@ -78,8 +80,8 @@ static inline bool near_push(const struct pageclient_magazine_v1 *magazine,
 
 	if (room < 0 || (uint64_t)room < n || !near_row(magazine, bottom, n))
 		return false;
-	bits = slots_write(magazine->slot + (bottom & magazine->mask), n, client->data,
-			   client->page_shift, frames);
+	bits = client->slots_write(magazine->slot + (bottom & magazine->mask), n, client->data,
+				   client->page_shift, frames, client->nr_frames);
 	if (near_is_foreign(client, bits, order))
 		return false;
 	if (__tsan_release)

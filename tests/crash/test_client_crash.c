@@ -70,6 +70,8 @@ static void script_open(struct script *s)
 	s->client.data = (char *)(uintptr_t)(UINT64_C(1) << 40); /* never touched */
 	s->client.data_bytes = 64 << 12;
 	s->client.data_mask = s->client.data_bytes - 1;
+	s->client.nr_frames = 64;
+	s->client.slots_write = slots_writer(64);
 	s->magazine.bottom = world_bottom(&s->world, 1, MAGAZINE_HOT);
 	s->magazine.head = pool_head(s->world.pool, 1, 0, MAGAZINE_HOT);
 	s->magazine.slot =

@@ -131,6 +131,43 @@ static void foreign_pointers_are_counted_and_change_nothing(void)
 	fixture_close(&f);
 }
 
+/* Of a segment whose size is no power of two: what lies behind it has the bits of an offset in it.
+ */
+static void what_lies_behind_an_odd_segment_is_refused_at_once(void)
+{
+	const uint32_t nr_frames = 12288; /* of 48 MiB */
+	static void *frame[6000];
+	pageclient *client;
+	struct fixture f;
+	char *end;
+
+	CU_ASSERT_TRUE(fixture_open(&f, "[segment]\nsize = 48M\nbacking = posix\n"));
+	client = fixture_client(&f, "behind");
+	CU_ASSERT_PTR_NULL(pageclient_frame(client, nr_frames));
+	end = (char *)pageclient_frame(client, nr_frames - 1) + 4096;
+	CU_ASSERT_EQUAL(pageclient_alloc_bulk(client, 0, 0, frame, 6000), 6000);
+	for (uint32_t n = 0; n < 40;
+	     n++) { /* wherever it is, in one call that the near end takes */
+		void *kept = frame[n];
+
+		frame[n] = end + (size_t)n * 64 * 4096;
+		pageclient_free_bulk(client, 0, 0, frame, 40);
+		CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, n + 1);
+		frame[n] = kept;
+		CU_ASSERT_EQUAL(pageclient_alloc_bulk(client, 0, 0, frame, 39), 39);
+		for (uint32_t i = 0; i < 39; i++)
+			CU_ASSERT(pageclient_pfn(client, frame[i]) < nr_frames);
+		frame[39] = kept;
+	}
+	pageclient_free_bulk(client, 0, 0, frame, 6000); /* all of its own */
+	fixture_drain(&f);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_bad_free, 40);
+	CU_ASSERT_EQUAL(fixture_status(client).nr_owned, 0);
+	CU_ASSERT_TRUE(fixture_check(&f));
+	pageclient_close(client);
+	fixture_close(&f);
+}
+
 /* Also where the magazine is full just before one. */
 static void nulls_among_many_are_skipped(void)
 {
@@ -423,6 +460,8 @@ CU_TestInfo test_library[] = {
 	 double_free_is_counted_and_costs_nobody_a_frame},
 	{"double free after a drain takes nothing of the next owner",
 	 double_free_after_a_drain_takes_nothing_of_the_next_owner},
+	{"what lies behind an odd segment is refused at once",
+	 what_lies_behind_an_odd_segment_is_refused_at_once},
 	{"foreign pointers are counted and change nothing",
 	 foreign_pointers_are_counted_and_change_nothing},
 	{"nulls among many are skipped", nulls_among_many_are_skipped},

@@ -66,6 +66,8 @@ static void begin_life(struct sim *s, uint32_t client)
 	x->view.page_shift = s->page_shift;
 	x->view.data_bytes = (uint64_t)s->nr_frames << s->page_shift;
 	x->view.data_mask = UINT64_MAX >> __builtin_clzll(x->view.data_bytes - 1);
+	x->view.nr_frames = s->nr_frames;
+	x->view.slots_write = slots_writer(s->nr_frames);
 	sim_trace(s, "process %lu is born, pid %lu", client, x->pid, 0);
 }
 
