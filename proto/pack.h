@@ -8,7 +8,10 @@
  * the descriptors to that, and these functions to protobuf-c's results.
  *
  * Unpacking may decline: whatever is not just as we write it ourselves (a field that is not known
- * here, one of another type) is left to protobuf-c, which knows what to make of it. Pure. */
+ * here, one of another type) is left to protobuf-c, which knows what to make of it. So is a body of
+ * more fields than any of ours has: a field may come again, and the last one counts, but what a
+ * decoder does for one message is to be bounded by more than its 64 KiB. protobuf-c stops where the
+ * memory that codec.c gives it ends, at some hundred fields. Pure. */
 #ifndef PROTO_PACK_H
 #define PROTO_PACK_H
 #include <protobuf-c/protobuf-c.h>

@@ -5,6 +5,7 @@
  * the test command; its only assertion is that the answer is 0 or -EBADMSG with a text, and that
  * what was taken can be sent again. */
 #include "proto/codec.h"
+#include "proto/pack.h"
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
@@ -382,6 +383,31 @@ static void thousands_of_unknown_fields_exhaust_the_arena_and_nothing_else(void)
 	refused(buffer, 60004);
 }
 
+/* A PcpRefill with `want` so many times: the last one counts, or the message is refused. */
+static void a_field_that_is_repeated_counts_once_and_not_thousands_of_times(void)
+{
+	static uint8_t buffer[MESSAGE_BYTES_MAX];
+	unsigned most = 0, n_taken = 0;
+
+	for (unsigned n = 1; n <= 20000; n += n < 300 ? 1 : 1900) {
+		uint8_t *at = pack_varint(buffer, (MESSAGE_PCP_REFILL + 1) << 3 | 2);
+		struct message out;
+		const char *text;
+
+		at = pack_varint(at, (uint64_t)n * 3);
+		for (unsigned i = 1; i <= n; i++, at += 3)
+			memcpy(at, (uint8_t[]){3 << 3, (uint8_t)(i | 0x80), (uint8_t)(i >> 7 & 1)},
+			       3);
+		if (codec_decode(buffer, (size_t)(at - buffer), &out, &text))
+			continue;
+		CU_ASSERT_EQUAL(out.pcp_refill.want, n & 0xffu);
+		n_taken++;
+		most = n;
+	}
+	CU_ASSERT_EQUAL(n_taken, most); /* up to a number, all; from there on none */
+	CU_ASSERT(most >= 64 && most < 300);
+}
+
 static void bodies_that_come_twice_do_no_harm(void)
 {
 	static uint8_t buffer[MESSAGE_BYTES_MAX];
@@ -461,6 +487,8 @@ CU_TestInfo test_codec[] = {
 	{"fields of a newer peer are ignored", fields_of_a_newer_peer_are_ignored},
 	{"thousands of unknown fields exhaust the arena and nothing else",
 	 thousands_of_unknown_fields_exhaust_the_arena_and_nothing_else},
+	{"a field that is repeated counts once, and not thousands of times",
+	 a_field_that_is_repeated_counts_once_and_not_thousands_of_times},
 	{"bodies that come twice do no harm", bodies_that_come_twice_do_no_harm},
 	{"random bytes and broken messages do no harm",
 	 random_bytes_and_broken_messages_do_no_harm},
