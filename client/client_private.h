@@ -136,6 +136,8 @@ struct pcp {
 	bool refill_open; /* a refill of magazine refill_magazine is under way: it is barred */
 	bool drain_open;  /* a drain is under way: no other is sent meanwhile */
 	uint32_t refill_magazine;
+	uint64_t shape;       /* another number when a magazine lies elsewhere, or has another mask;
+				 0: not created */
 	struct spin watch;    /* of top, after a ring */
 	pthread_mutex_t lock; /* taken by its users if it is shared */
 	struct rpc_call refill;
@@ -149,7 +151,8 @@ struct member {
 	_Alignas(64) struct pageclient_orders_v1 near; /* first: the TLS pointer is cast back */
 	pageclient *client;
 	struct pcp *pcp;
-	bool is_near; /* with the descriptor published: nothing waits for the next slow call */
+	bool is_near;   /* with the descriptor published: nothing waits for the next slow call */
+	uint64_t shown; /* the shape of pcp that is in near; 0: none yet */
 	struct member *next; /* of the same thread */
 };
 

@@ -48,6 +48,7 @@ int pcp_create(pageclient *client, struct pcp *pcp, uint64_t answer_ms, uint64_t
 		return r;
 	for (uint32_t m = 0; m < MAGAZINE_COUNT; m++)
 		magazine_attach(&pcp->magazine[m], client, pcp->index, m);
+	pcp->shape = 1;
 	pcp->created = true;
 	return 0;
 }
@@ -80,8 +81,10 @@ void pcp_tell_released(const pageclient *client, const struct pcp *pcp)
 static void pcp_refill_end(struct pcp *pcp)
 {
 	struct magazine *magazine = &pcp->magazine[pcp->refill_magazine];
+	uint64_t mask = shm_load32(&magazine->head->capacity) - 1u;
 
-	magazine->mask = shm_load32(&magazine->head->capacity) - 1u;
+	pcp->shape += mask != magazine->mask;
+	magazine->mask = mask;
 	pcp->refill_open = false;
 	pcp_tell_acquired();
 }

@@ -206,6 +206,27 @@ static struct pageclient_magazine_v1 member_show(const struct magazine *magazine
 	};
 }
 
+/* All that programs' inline path reads. A copy takes more than what else there is to publish, and
+ * most slow calls change nothing of it: who has copied a shape of the pcp has it until that is
+ * another. */
+static void member_copy(struct member *member)
+{
+	const struct pcp *pcp = member->pcp;
+	struct pageclient_fast_v1 *fast = &member->near.fast;
+
+	for (order_t order = 0; order <= MAGAZINE_ORDER_MAX; order++)
+		member->near.magazine[order] =
+			member_show(&pcp->magazine[order ? MAGAZINE_COLD + order : MAGAZINE_HOT]);
+	fast->client = member->client;
+	fast->bottom = member->near.magazine[0].bottom;
+	fast->head = member->near.magazine[0].head;
+	fast->slot = member->near.magazine[0].slot;
+	fast->mask = member->near.magazine[0].mask;
+	fast->data = member->client->data;
+	fast->shift = member->client->page_shift;
+	member->shown = pcp->shape;
+}
+
 void member_publish(struct member *member)
 {
 	const struct pcp *pcp = member->pcp;
@@ -222,15 +243,7 @@ void member_publish(struct member *member)
 	/* relaxed; a hint */
 	member->is_near = !pcp->lane.open &&
 			  __atomic_load_n(&member->client->deferred.nr, __ATOMIC_RELAXED) == 0;
-	for (order_t order = 0; order <= MAGAZINE_ORDER_MAX; order++)
-		member->near.magazine[order] =
-			member_show(&pcp->magazine[order ? MAGAZINE_COLD + order : MAGAZINE_HOT]);
-	fast->client = member->client;
-	fast->bottom = member->near.magazine[0].bottom;
-	fast->head = member->near.magazine[0].head;
-	fast->slot = member->near.magazine[0].slot;
-	fast->mask = member->near.magazine[0].mask;
-	fast->data = member->client->data;
-	fast->shift = member->client->page_shift;
+	if (member->shown != pcp->shape)
+		member_copy(member);
 	pageclient_fast_v1 = fast;
 }
