@@ -6,7 +6,8 @@
  *                                            watching: window, threshold   <- timer, ten a window
  *
  * One timer for all: at the shortest of the windows' tenths while anything may grow, and at the
- * next deadline of a trigger that is not complete. */
+ * next deadline of a trigger that is not complete. What it is due for has a time of its own that
+ * nobody's coming, going or writing puts off: a storm of them is nothing to those who wait. */
 #include "daemon/host/psi_socket.h"
 
 #include "paged/bits.h"
@@ -57,6 +58,8 @@ struct psi_socket {
 	uint64_t next_number;
 	uint32_t n_handles;
 	bool is_closing, is_paused, is_looking;
+	uint64_t look_ns;   /* is_looking: the next look, if anybody watches */
+	uint64_t accept_ns; /* is_paused: the next try */
 	struct subscriber subscriber[PSI_SOCKET_MAX];
 };
 
@@ -100,35 +103,49 @@ int psi_trigger_parse(const char *text, struct psi_trigger *ret_trigger)
 
 static void on_timer(uv_timer_t *timer);
 
-/* When the timer is due at the latest, in ms from now; UINT64_MAX: never. */
-static uint64_t next_look_ms(const struct psi_socket *s, uint64_t now)
+static uint64_t look_every_ns(const struct subscriber *sub)
 {
-	uint64_t ms = UINT64_MAX;
+	return sub->trigger.window_us * 1000 / LOOKS_PER_WINDOW;
+}
+
+/* Now that all have been looked at, or anything began to grow. */
+static void plan_look(struct psi_socket *s, uint64_t now)
+{
+	uint64_t ns = UINT64_C(1000) * WINDOW_MAX_US;
+
+	for (uint32_t i = 0; i < PSI_SOCKET_MAX; i++)
+		if (s->subscriber[i].state == SUBSCRIBER_WATCHING)
+			ns = bits_min(ns, look_every_ns(&s->subscriber[i]));
+	s->look_ns = now + ns;
+}
+
+/* When the timer is due; UINT64_MAX: never. */
+static uint64_t next_due_ns(const struct psi_socket *s)
+{
+	uint64_t due = s->is_paused ? s->accept_ns : UINT64_MAX;
 
 	for (uint32_t i = 0; i < PSI_SOCKET_MAX; i++) {
 		const struct subscriber *sub = &s->subscriber[i];
-		uint64_t wait;
 
-		if (sub->state == SUBSCRIBER_READING) {
-			wait = sub->deadline_ns > now ? sub->deadline_ns - now : 0;
-			ms = bits_min(ms, wait / 1000000 + 1);
-		} else if (sub->state == SUBSCRIBER_WATCHING && s->is_looking) {
-			ms = bits_min(ms, sub->trigger.window_us / 1000 / LOOKS_PER_WINDOW);
-		}
+		if (sub->state == SUBSCRIBER_READING)
+			due = bits_min(due, sub->deadline_ns);
+		else if (sub->state == SUBSCRIBER_WATCHING && s->is_looking)
+			due = bits_min(due, s->look_ns);
 	}
-	return s->is_paused ? bits_min(ms, PAUSE_MS) : ms;
+	return due;
 }
 
 static void set_timer(struct psi_socket *s)
 {
-	uint64_t ms = next_look_ms(s, uv_hrtime());
+	uint64_t due = next_due_ns(s), now = uv_hrtime();
 
 	if (s->is_closing)
 		return;
-	if (ms == UINT64_MAX)
+	if (due == UINT64_MAX)
 		(void)uv_timer_stop(&s->timer);
 	else
-		(void)uv_timer_start(&s->timer, on_timer, ms, 0);
+		(void)uv_timer_start(&s->timer, on_timer, due > now ? (due - now) / 1000000 + 1 : 0,
+				     0);
 }
 
 /* --- subscribers ---------------------------------------------------------------------------- */
@@ -147,12 +164,16 @@ static void subscriber_close(struct subscriber *sub)
 static void watch(struct subscriber *sub, const struct psi_trigger *trigger)
 {
 	struct psi_socket *s = sub->owner;
+	uint64_t now = uv_hrtime();
 
 	sub->state = SUBSCRIBER_WATCHING;
 	sub->trigger = *trigger;
-	psi_window_init(&sub->window, trigger->window_us * 1000, uv_hrtime(),
+	psi_window_init(&sub->window, trigger->window_us * 1000, now,
 			s->options.stalled_ns(s->options.arg, trigger->kind));
-	s->is_looking |= s->options.is_stalled(s->options.arg);
+	if (s->is_looking)
+		s->look_ns = bits_min(s->look_ns, now + look_every_ns(sub));
+	else
+		psi_socket_wake(s);
 }
 
 /* The line is complete, or the second is over. */
@@ -244,7 +265,8 @@ static void on_timer(uv_timer_t *timer)
 			any |= look(sub, now);
 	}
 	s->is_looking = any;
-	if (s->is_paused)
+	plan_look(s, now);
+	if (s->is_paused && now >= s->accept_ns)
 		listen_again(s);
 	set_timer(s);
 }
@@ -254,6 +276,7 @@ void psi_socket_wake(struct psi_socket *s)
 	if (s->is_looking || s->is_closing || !s->options.is_stalled(s->options.arg))
 		return;
 	s->is_looking = true;
+	plan_look(s, uv_hrtime());
 	set_timer(s);
 }
 
@@ -375,6 +398,7 @@ static void listener_on_poll(uv_poll_t *poll, int status, int events)
 	if (status < 0) {
 		(void)uv_poll_stop(&s->listen_poll);
 		s->is_paused = true;
+		s->accept_ns = uv_hrtime() + PAUSE_MS * UINT64_C(1000000);
 	}
 	set_timer(s);
 }

@@ -4,6 +4,7 @@
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -264,6 +265,210 @@ static void its_end_is_eof_to_all(void)
 	(void)close(half);
 }
 
+/* --- subscribers who mean no good --- */
+
+#define TRIGGER "some 100000 500000\n"
+#define TRIGGER_BYTES (sizeof(TRIGGER) - 1)
+
+static uint32_t open_descriptors(void)
+{
+	uint32_t n = 0;
+
+	for (int fd = 0; fd < 1024; fd++)
+		n += fcntl(fd, F_GETFD) >= 0;
+	return n;
+}
+
+/* The server's end of the connection that was made last: of those that have the listener's name. */
+static int other_end(const struct fixture *f)
+{
+	int last = -1;
+
+	for (int fd = 0; fd < 1024; fd++) {
+		struct sockaddr_un name = {0};
+		socklen_t n = sizeof(name), is_n = sizeof(int);
+		int listens = 1;
+
+		if (getsockname(fd, (struct sockaddr *)&name, &n) == 0 && n == f->address_bytes &&
+		    memcmp(&name, &f->address, n) == 0 &&
+		    getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &is_n) == 0 && !listens)
+			last = fd;
+	}
+	return last;
+}
+
+/* More is stalled, as much as every window asks for. */
+static void stall_on(struct fixture *f)
+{
+	f->stalls = true;
+	f->total_ns[SHM_PSI_SOME] += 600 * MS;
+	psi_socket_wake(f->socket);
+}
+
+/* Stalls until fd hears of it; false: it never did. */
+static bool is_told(struct fixture *f, int fd)
+{
+	stall_on(f);
+	return wait_at(f, fd) == 1;
+}
+
+static void who_never_reads_has_no_more_than_a_socket_holds_and_delays_nobody(void)
+{
+	int deaf[PSI_SOCKET_MAX - 1], reader;
+	uint32_t n_before, n_in_all = 0;
+	struct fixture f;
+
+	setup(&f);
+	n_before = open_descriptors();
+	for (uint32_t i = 0; i < PSI_SOCKET_MAX - 1; i++) {
+		int server;
+
+		deaf[i] = dial(&f, TRIGGER, TRIGGER_BYTES);
+		server = other_end(&f);
+		while (send(server, "p", 1, MSG_DONTWAIT | MSG_NOSIGNAL) == 1)
+			n_in_all++; /* as if it had been told for an hour */
+		CU_ASSERT_EQUAL(errno, EAGAIN);
+	}
+	CU_ASSERT(n_in_all > PSI_SOCKET_MAX);
+	reader = dial(&f, TRIGGER, TRIGGER_BYTES);
+	CU_ASSERT_TRUE(is_told(&f, reader));
+	CU_ASSERT_TRUE(is_told(&f, reader));                         /* in the next window, too */
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), PSI_SOCKET_MAX); /* to be deaf is no fault */
+	for (uint32_t i = 0; i < PSI_SOCKET_MAX - 1; i++)
+		(void)close(deaf[i]);
+	(void)close(reader);
+	settle(&f);
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), 0);
+	CU_ASSERT_EQUAL(open_descriptors(), n_before);
+	teardown(&f);
+}
+
+static void half_closed_is_closed_in_either_half(void)
+{
+	uint32_t n_before;
+	int one, other, reader;
+	struct fixture f;
+
+	setup(&f);
+	n_before = open_descriptors();
+	one = dial(&f, TRIGGER, TRIGGER_BYTES);
+	CU_ASSERT_EQUAL(shutdown(one, SHUT_WR), 0);
+	settle(&f);
+	CU_ASSERT_EQUAL(waiting(one), -1);
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), 0);
+	/* Says and leaves in one go; and one that hears nothing more, which a write finds. */
+	(void)close(one);
+	one = dial(&f, "some 2", 6);
+	CU_ASSERT_EQUAL(shutdown(one, SHUT_WR), 0);
+	other = dial(&f, TRIGGER, TRIGGER_BYTES);
+	CU_ASSERT_EQUAL(shutdown(other, SHUT_RD), 0);
+	reader = dial(&f, TRIGGER, TRIGGER_BYTES);
+	CU_ASSERT_TRUE(is_told(&f, reader));
+	settle(&f);
+	CU_ASSERT_EQUAL(waiting(one), -1);
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), 1);
+	(void)close(one);
+	(void)close(other);
+	(void)close(reader);
+	settle(&f);
+	CU_ASSERT_EQUAL(open_descriptors(), n_before);
+	teardown(&f);
+}
+
+static void garbage_of_any_length_leaves_nothing_behind(void)
+{
+	uint64_t state = UINT64_C(0x9e3779b97f4a7c15);
+	uint32_t n_before;
+	struct fixture f;
+	int reader;
+
+	setup(&f);
+	reader = dial(&f, TRIGGER, TRIGGER_BYTES);
+	n_before = open_descriptors();
+	for (uint32_t round = 0; round < 2000; round++) {
+		char bytes[300];
+		size_t n;
+		int fd;
+
+		for (size_t i = 0; i < sizeof(bytes); i++) {
+			state ^= state << 13, state ^= state >> 7, state ^= state << 17;
+			bytes[i] = (char)(state >> 32);
+		}
+		n = state % sizeof(bytes);
+		memcpy(bytes, TRIGGER, (state >> 9) % 20); /* begins well, some of them */
+		fd = dial(&f, bytes, n);
+		(void)close(fd);
+		settle(&f);
+		CU_ASSERT_EQUAL(psi_socket_count(f.socket), 1);
+	}
+	CU_ASSERT_EQUAL(open_descriptors(), n_before);
+	CU_ASSERT_TRUE(is_told(&f, reader));
+	(void)close(reader);
+	settle(&f);
+	teardown(&f);
+}
+
+/* In each turn of the loop somebody comes and somebody goes: looks must come all the same. */
+static void a_storm_of_connections_puts_nobodys_notification_off(void)
+{
+	struct fixture f;
+	uint32_t n_before;
+	int reader, said = 0;
+
+	setup(&f);
+	reader = dial(&f, TRIGGER, TRIGGER_BYTES);
+	n_before = open_descriptors();
+	stall_on(&f);
+	for (uint32_t round = 0; said == 0 && !f.is_late; round++) {
+		int fd = dial(&f, round % 2 ? TRIGGER : "", round % 2 ? TRIGGER_BYTES : 0);
+
+		CU_ASSERT(psi_socket_count(f.socket) <= PSI_SOCKET_MAX);
+		(void)close(fd);
+		settle(&f);
+		said = waiting(reader);
+	}
+	CU_ASSERT_EQUAL(said, 1);
+	CU_ASSERT_EQUAL(open_descriptors(), n_before);
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), 1);
+	(void)close(reader);
+	settle(&f);
+	teardown(&f);
+}
+
+/* All places are taken and more wait in the backlog than are accepted in one turn. */
+static void a_crowd_before_the_door_ends_and_who_is_in_stays(void)
+{
+	int crowd[100], fds[PSI_SOCKET_MAX];
+	struct fixture f;
+	uint32_t n_before;
+
+	setup(&f);
+	for (uint32_t i = 0; i < PSI_SOCKET_MAX; i++)
+		fds[i] = dial(&f, TRIGGER, TRIGGER_BYTES);
+	n_before = open_descriptors();
+	for (uint32_t i = 0; i < 100; i++) {
+		crowd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		CU_ASSERT_EQUAL(connect(crowd[i], (struct sockaddr *)&f.address, f.address_bytes),
+				0);
+	}
+	settle(&f);
+	settle(&f);
+	for (uint32_t i = 0; i < 100; i++) {
+		CU_ASSERT_EQUAL(waiting(crowd[i]), -1);
+		(void)close(crowd[i]);
+	}
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), PSI_SOCKET_MAX);
+	CU_ASSERT_EQUAL(open_descriptors(), n_before);
+	stall_on(&f);
+	for (uint32_t i = 0; i < PSI_SOCKET_MAX; i++) {
+		CU_ASSERT_EQUAL(wait_at(&f, fds[i]), 1);
+		(void)close(fds[i]);
+	}
+	settle(&f);
+	CU_ASSERT_EQUAL(psi_socket_count(f.socket), 0);
+	teardown(&f);
+}
+
 CU_TestInfo test_psi_socket[] = {
 	{"triggers are those of a psi file", triggers_are_those_of_a_psi_file},
 	{"garbage ends without a word", garbage_ends_without_a_word},
@@ -273,5 +478,14 @@ CU_TestInfo test_psi_socket[] = {
 	 who_said_nothing_gets_the_default_and_hears_once_a_window},
 	{"no more than there are places", no_more_than_there_are_places},
 	{"its end is eof to all", its_end_is_eof_to_all},
+	{"who never reads has no more than a socket holds and delays nobody",
+	 who_never_reads_has_no_more_than_a_socket_holds_and_delays_nobody},
+	{"half closed is closed in either half", half_closed_is_closed_in_either_half},
+	{"garbage of any length leaves nothing behind",
+	 garbage_of_any_length_leaves_nothing_behind},
+	{"a storm of connections puts nobody's notification off",
+	 a_storm_of_connections_puts_nobodys_notification_off},
+	{"a crowd before the door ends and who is in stays",
+	 a_crowd_before_the_door_ends_and_who_is_in_stays},
 	CU_TEST_INFO_NULL,
 };
