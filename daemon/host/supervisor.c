@@ -24,6 +24,10 @@
 #define DEATHS_MAX 10u
 #define PAUSE_FIRST_MS 10u
 #define PAUSE_MAX_MS 1000u
+/* From such a kill to the start after the next one. Lower: who kills each server at once has us
+ * start them all the time, 5 to 10 ms of a processor each; higher: clients wait longer after the
+ * second of two kills in a row. */
+#define KILLED_EVERY_MS 25u
 /* Without an ALIVE, ten of which are due. Lower: a machine that swaps kills a sane server; higher:
  * clients wait for a hung one. */
 #define SILENCE_MS 10000u
@@ -42,6 +46,7 @@ struct supervisor {
 	bool stopping;
 	bool aborted;
 	uint32_t n_deaths;      /* in a row */
+	uint64_t killed_ms;     /* when one was that served, from outside, the last time */
 	uint64_t ready_ms;      /* when this server was */
 	uint64_t deadline_ms;   /* of its silence, once ready */
 	struct control control; /* fd: our end of this server's, -1 once it closed its own; the rest
@@ -345,11 +350,25 @@ static void log_death(const struct supervisor *supervisor, int status)
 			  supervisor->stopping ? "" : "; another one takes over");
 }
 
+/* It served, and somebody ended it: the kernel for want of memory, or a hand. What it did is no
+ * reason not to start another at once. */
+static bool is_killed_from_outside(const struct supervisor *supervisor, int status)
+{
+	return supervisor->ready && !supervisor->aborted && WIFSIGNALED(status) &&
+	       WTERMSIG(status) == SIGKILL;
+}
+
 /* One more death: how long to wait before the next start. False: it was one too many. */
-static bool plan_pause(struct supervisor *supervisor, uint64_t *ret_ms)
+static bool plan_pause(struct supervisor *supervisor, int status, uint64_t *ret_ms)
 {
 	struct log_fields fields = {0};
+	uint64_t next_ms = supervisor->killed_ms + KILLED_EVERY_MS, now = now_ms();
 
+	if (is_killed_from_outside(supervisor, status)) {
+		*ret_ms = next_ms > now ? next_ms - now : 0;
+		supervisor->killed_ms = now;
+		return true;
+	}
 	if (supervisor->ready && now_ms() - supervisor->ready_ms >= SERVED_MS)
 		supervisor->n_deaths = 0;
 	if (++supervisor->n_deaths >= DEATHS_MAX) {
@@ -393,7 +412,7 @@ static int after_death(struct supervisor *supervisor, int status)
 		return code;
 	if (!renew || supervisor->stopping)
 		log_death(supervisor, status);
-	if (supervisor->stopping || !plan_pause(supervisor, &ms))
+	if (supervisor->stopping || !plan_pause(supervisor, status, &ms))
 		return SERVER_FAILED;
 	if (renew) {
 		for (client_id id = 1; id <= SHM_MAX_CLIENTS; id++)

@@ -11,11 +11,13 @@
  * libuv. Clients that connect meanwhile wait in the listening socket's backlog.
  *
  * A server that died is followed by another: at once if it had served for a second, else after 0,
- * 10, 20, 40 ms ... 1 s; ten in a row, and the supervisor gives up (exit 1). Before the first READY
- * a server that ends with a status (instance running, no memory) ends the supervisor with it: its
- * error would be the same again. A server that has said nothing for ten seconds hangs: SIGABRT, for
- * the core, then SIGKILL. When it asks for new segments (verdicts of segments.h) it gets them, and
- * what was kept is dropped: it belongs to the old ones.
+ * 10, 20, 40 ms ... 1 s; ten in a row, and the supervisor gives up (exit 1). One that was killed by
+ * SIGKILL while it served, and not by us, has not crashed: it is followed at once, as often as that
+ * happens; only after two kills within 25 ms after the rest of these, so that it takes no
+ * processor. Before the first READY a server that ends with a status (instance running, no memory)
+ * ends the supervisor with it: its error would be the same again. A server that has said nothing
+ * for ten seconds hangs: SIGABRT, for the core, then SIGKILL. When it asks for new segments
+ * (verdicts of segments.h) it gets them, and what was kept is dropped: it belongs to the old ones.
  *
  * The server dies with the supervisor (PR_SET_PDEATHSIG), in whatever way that ends. SIGTERM and
  * SIGINT are passed on and its orderly end is waited for; a second one kills it. */

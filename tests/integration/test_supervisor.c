@@ -22,7 +22,7 @@ extern CU_TestInfo test_supervisor[];
 #define FRAMES 64u
 #define RESTART_MS 250u /* what a client may be held up */
 #define SERVED_NS UINT64_C(1100000000)
-#define KILLS_IN_A_ROW 5u /* fewer than make the supervisor give up */
+#define KILLS_IN_A_ROW 5u
 #define DEATHS_MAX 10u
 
 static const char posix[] = "[segment]\nsize = 64M\nbacking = posix\n[pcp]\nbatch = 16\n";
@@ -111,11 +111,16 @@ static bool waits_for_death(int pidfd)
 	return dead;
 }
 
-static bool kill_server(const struct scene *scene)
+static bool end_server(const struct scene *scene, int signal)
 {
 	pid_t server = server_of(scene);
 
-	return kill(server, SIGKILL) == 0 && waits_for_another(scene, server);
+	return kill(server, signal) == 0 && waits_for_another(scene, server);
+}
+
+static bool kill_server(const struct scene *scene)
+{
+	return end_server(scene, SIGKILL);
 }
 
 /* Until the server has lived so long that its death is not held against it. */
@@ -222,15 +227,31 @@ static void twenty_kills_lose_nothing(void)
 	scene_close(&scene);
 }
 
-static void supervisor_gives_up_after_ten_deaths_in_a_row(void)
+static void who_is_killed_from_outside_is_followed_as_often_as_that_happens(void)
 {
 	struct scene scene;
 	bool good = scene_open(&scene, posix);
 
-	for (uint32_t i = 0; good && i + 1 < DEATHS_MAX; i++)
-		good = kill_server(&scene);
+	for (uint32_t i = 0; good && i < 3 * DEATHS_MAX; i++) {
+		int fd = raw_hello(&scene.fixture, HELLO_OBSERVER, NULL); /* so it serves */
+
+		good = fd >= 0 && close(fd) == 0 && kill_server(&scene);
+	}
+	CU_ASSERT_TRUE(good && fixture_check(&scene.fixture) && owned(&scene) >= FRAMES);
+	CU_ASSERT_FALSE(fixture_log_has(&scene.fixture, "giving up"));
+	scene_close(&scene);
+}
+
+static void supervisor_gives_up_after_ten_crashes_in_a_row(void)
+{
+	struct scene scene;
+	bool good = scene_open(&scene, posix);
+
+	for (uint32_t i = 0; good && i + 1 < DEATHS_MAX;
+	     i++) /* kills between them change nothing */
+		good = end_server(&scene, SIGABRT) && (i % 3 || kill_server(&scene));
 	CU_ASSERT_TRUE(good);
-	CU_ASSERT_EQUAL(kill(server_of(&scene), SIGKILL), 0);
+	CU_ASSERT_EQUAL(kill(server_of(&scene), SIGABRT), 0);
 	CU_ASSERT_EQUAL(status_of_end(&scene.fixture), 1);
 	CU_ASSERT_TRUE(fixture_log_has(&scene.fixture, "giving up"));
 	CU_ASSERT_EQUAL(access(scene.fixture.socket, F_OK), -1);
@@ -448,8 +469,10 @@ CU_TestInfo test_supervisor[] = {
 	{"who connects while there is no server waits",
 	 who_connects_while_there_is_no_server_waits},
 	{"twenty kills lose nothing", twenty_kills_lose_nothing},
-	{"supervisor gives up after ten deaths in a row",
-	 supervisor_gives_up_after_ten_deaths_in_a_row},
+	{"who is killed from outside is followed as often as that happens",
+	 who_is_killed_from_outside_is_followed_as_often_as_that_happens},
+	{"supervisor gives up after ten crashes in a row",
+	 supervisor_gives_up_after_ten_crashes_in_a_row},
 	{"server goes with its supervisor", server_goes_with_its_supervisor},
 	{"server that hangs is replaced", server_that_hangs_is_replaced},
 	{"segment that three starts failed on is kept aside",
