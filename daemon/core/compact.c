@@ -98,12 +98,19 @@ static void count_entry(struct pool *pool, client_id client, uint64_t word)
 	if (entry.pins != 0 || entry.pfn < compact->range.from || entry.pfn >= compact->range.to ||
 	    !purge_find(pool, client, entry.pfn, &reference) || reference.order > compact->order)
 		return;
-	/* Of a shared block others may have references that nobody can take. */
-	frames = UINT64_C(1) << reference.order;
-	if (reference.edge != EDGE_NONE || !quota_yields(pool, client, POOL_TIER_SPARED, frames))
-		return;
 	run = &pool->compact_run[(entry.pfn - compact->from) >> compact->order];
+	if (run->client != client)
+		run->n_of_it = 0;
+	run->client = client;
+	/* Of a shared block others may have references that nobody can take. And all that the run
+	 * has of the client is to go: where that is more than it has above its min, none of it
+	 * goes. */
+	frames = UINT64_C(1) << reference.order;
+	if (reference.edge != EDGE_NONE ||
+	    !quota_yields(pool, client, POOL_TIER_SPARED, run->n_of_it + frames))
+		return;
 	pool->compact.has_counted = true;
+	run->n_of_it += (uint32_t)frames;
 	run->n_frames += (uint32_t)frames;
 	run->marks += mark_of(entry.pfn);
 	run->cost_ns += frames * cost_in_tier(pool, client);

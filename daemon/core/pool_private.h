@@ -52,12 +52,14 @@ struct resize {
 };
 
 /* A run that is looked for and emptied: compact.c. */
-#define COMPACT_RUNS 65536u /* 128 GiB of runs of order 9; higher: 16 bytes each */
+#define COMPACT_RUNS 65536u /* 128 GiB of runs of order 9; higher: 24 bytes each */
 enum compact_phase { COMPACT_IDLE, COMPACT_COUNT, COMPACT_CHOOSE, COMPACT_PURGE };
 struct compact_run {
 	uint32_t n_frames; /* that could be purged */
 	uint32_t marks;    /* of which: a sum over their pfns */
 	uint64_t cost_ns;
+	uint32_t client;  /* counted last; the pass goes from one to the next and never back */
+	uint32_t n_of_it; /* of n_frames */
 };
 struct compact {
 	enum compact_phase phase;

@@ -111,6 +111,26 @@ static void nobody_is_taken_below_its_min_for_it(void)
 	teardown(&w.f);
 }
 
+/* Each frame of the run alone could go, and not all of them. */
+static void what_a_run_has_of_one_client_is_held_against_its_min_together(void)
+{
+	static struct world w;
+	struct pool_limits limits = {0};
+
+	fill(&w);
+	arm_run(&w, 1, 0);
+	limits.min = w.n - (RUN_FRAMES - 1);
+	pool_client_set_limits(w.f.pool.pool, w.f.a, &limits);
+	CU_ASSERT_EQUAL(compact(&w), 0);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_compact_fail), 1);
+	CU_ASSERT_EQUAL(pool_client(w.f.pool.pool, w.f.a)->nr_purged, 0);
+	limits.min = w.n - RUN_FRAMES;
+	pool_client_set_limits(w.f.pool.pool, w.f.a, &limits);
+	CU_ASSERT_EQUAL(compact(&w), RUN_FRAMES);
+	CU_ASSERT_EQUAL(fixture_pool_counter(&w.f.pool, COUNTER_compact_success), 1);
+	teardown(&w.f);
+}
+
 /* As many entries as the run has frames, and half of them twice: the rest is somebody else's. */
 static uint32_t slot_of(const struct world *w, pfn_t pfn)
 {
@@ -235,6 +255,8 @@ CU_TestInfo test_compact[] = {
 	{"a run with one frame that stays is left alone",
 	 a_run_with_one_frame_that_stays_is_left_alone},
 	{"nobody is taken below its min for it", nobody_is_taken_below_its_min_for_it},
+	{"what a run has of one client is held against its min together",
+	 what_a_run_has_of_one_client_is_held_against_its_min_together},
 	{"who is over its high pays first", who_is_over_its_high_pays_first},
 	{"a frame that is listed twice counts once", a_frame_that_is_listed_twice_counts_once},
 	{"a run that is whole ends the search", a_run_that_is_whole_ends_the_search},
