@@ -370,9 +370,9 @@ int resume_receive(pageclient *client);
  * sent: the same request repeated gets its answer. */
 int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t answer_ms,
 		 uint64_t away_ms, struct message_reply *ret_reply);
-/* What the program gave back on a lane that is open gets on its way again, by a thread that has
- * nothing to ask on that lane. Does not wait. */
-void lane_poke(pageclient *client, struct pcp *pcp);
+/* On an open lane: what the program gave back gets on its way again, and a block that came too late
+ * goes back unless wants_block, which may be for it. Does not wait. */
+void lane_poke(pageclient *client, struct pcp *pcp, bool wants_block);
 /* Is the lane open with this request, sent and not answered yet? */
 bool lane_is_open_with(const struct lane *lane, const struct message *request);
 

@@ -143,16 +143,19 @@ static int lane_settle(pageclient *client, struct pcp *pcp, const struct message
 	return same ? 0 : lane_undo(client, pcp, patience);
 }
 
-void lane_poke(pageclient *client, struct pcp *pcp)
+void lane_poke(pageclient *client, struct pcp *pcp, bool wants_block)
 {
 	struct lane *lane = &pcp->lane;
+	enum message_kind kind = lane->request.kind;
 	struct patience patience;
 
 	if (!lane->open || client_state(client) != PAGECLIENT_CONNECTED)
 		return;
 	patience_init(&patience, 0, 0);
-	if (lane->request.kind == MESSAGE_FREE || lane->request.kind == MESSAGE_PUT)
+	if (kind == MESSAGE_FREE || kind == MESSAGE_PUT)
 		(void)lane_await(client, lane, &patience);
+	else if (kind == MESSAGE_ALLOC && !wants_block && lane_await(client, lane, &patience) == 0)
+		(void)lane_undo(client, pcp, &patience);
 }
 
 int lane_request(pageclient *client, struct pcp *pcp, struct message *request, uint64_t answer_ms,

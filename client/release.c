@@ -273,7 +273,7 @@ static void release_blocks(pageclient *client, unsigned order, unsigned flags, v
 	/* A thread that only frees gets its magazines here; without them, the deferred list. */
 	if (!pcp->created && client_state(client) == PAGECLIENT_CONNECTED)
 		(void)pcp_create(client, pcp, CLIENT_FREE_WAIT_MS, 0);
-	lane_poke(client, pcp);
+	lane_poke(client, pcp, false);
 	if (__atomic_load_n(&client->deferred.nr, __ATOMIC_RELAXED) != 0) /* relaxed; a hint */
 		deferred_flush(client, pcp);
 	if (magazine == MAGAZINE_NONE)

@@ -142,7 +142,7 @@ static int take(pageclient *client, struct member *member, struct want *want)
 	int r = 0;
 
 	pcp_lock(pcp);
-	lane_poke(client, pcp);
+	lane_poke(client, pcp, want->magazine == MAGAZINE_NONE);
 	/* relaxed; a hint: what is missed now is moved later */
 	if (__atomic_load_n(&client->deferred.nr, __ATOMIC_RELAXED) != 0)
 		deferred_flush(client, pcp);

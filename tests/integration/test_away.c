@@ -110,6 +110,44 @@ static void signals_put_no_timeout_off(void)
 	fixture_close(&f);
 }
 
+/* One at a time, until that many frames are owned, magazines included: at least if they grow. */
+static bool work_until(pageclient *client, uint64_t frames, bool at_least)
+{
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); clock_pause(until);) {
+		void *frame = at_least ? NULL : pageclient_alloc(client, 0, PAGECLIENT_COLD);
+
+		pageclient_free_bulk(client, 0, PAGECLIENT_COLD, &frame, 1);
+		if ((fixture_status(client).nr_owned >= frames) == at_least)
+			return true;
+	}
+	return false;
+}
+
+/* It came too late for its caller, and nobody asks for such a one again. */
+static void block_that_came_late_goes_back(void)
+{
+	struct fixture f;
+	struct pageclient_options options;
+	pageclient *client = NULL;
+	pid_t server;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	server = fixture_server(&f);
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.alloc_timeout_ms = 100;
+	CU_ASSERT_EQUAL_FATAL(pageclient_open(&options, &client), 0);
+	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
+	CU_ASSERT_PTR_NULL(pageclient_alloc(client, 12, 0));
+	CU_ASSERT_EQUAL(errno, ETIMEDOUT);
+	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
+	CU_ASSERT_TRUE(work_until(client, 4096, true));
+	CU_ASSERT_TRUE(work_until(client, 4096, false));
+	pageclient_close(client);
+	CU_ASSERT_TRUE(fixture_check(&f));
+	fixture_close(&f);
+}
+
 static void fallback_serves_private_memory(void)
 {
 	struct fixture f;
@@ -171,6 +209,7 @@ CU_TestInfo test_away[] = {
 	{"no daemon is noticed at once", no_daemon_is_noticed_at_once},
 	{"daemon that does not answer is a timeout", daemon_that_does_not_answer_is_a_timeout},
 	{"signals put no timeout off", signals_put_no_timeout_off},
+	{"block that came late goes back", block_that_came_late_goes_back},
 	{"fallback serves private memory", fallback_serves_private_memory},
 	{"daemon that dies leaves frames and says so", daemon_that_dies_leaves_frames_and_says_so},
 	CU_TEST_INFO_NULL,
