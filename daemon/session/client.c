@@ -7,10 +7,12 @@
  *
  * Where the server dies, or the connection ends, between an attach and the answer to its Hello, the
  * process does not know that it is a client. If it says Hello again it names the same nonce, and
- * that client is ended before there is another. The nonce does nothing else: it counts for the
+ * that client is ended before there is another. So where it did not wait for the answer: then the
+ * client may have its connection still, for the Hellos that came while we were stopped are all read
+ * before the end of any of their connections is. The nonce does nothing else: it counts for the
  * process that it came from, until that has shown by any request or a Resume that it had the
- * answer, and never while the client has a connection. (Adopting the old row instead would have to
- * change its options, its CTL and its limits in place; it has no frames that were worth it.) */
+ * answer; a thread whose open succeeded names another one. (Adopting the old row instead would have
+ * to change its options, its CTL and its limits in place; it has no frames that were worth it.) */
 #include "daemon/session/session_private.h"
 
 #include <string.h>
@@ -92,8 +94,7 @@ static bool is_unanswered(const struct session *session, client_id client,
 {
 	const struct shm_record *record;
 
-	if (!pool_client_is_attached(session->pool, client) ||
-	    session->client[client].conn != CONN_NONE)
+	if (!pool_client_is_attached(session->pool, client))
 		return false;
 	record = pool_client_record(session->pool, client);
 	return record->hello_nonce == nonce && record->pid == peer->pid &&

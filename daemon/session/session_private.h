@@ -317,7 +317,7 @@ void handshake_end(struct session *session, uint32_t conn);
 /* The client ends: its frames are swept in the slices of handshake_sweep(). */
 void client_end(struct session *session, client_id client);
 /* Ends the client that a Hello of that process with that nonce, not 0, has made before and that
- * nobody knows of: it has no connection, and its process has never shown that it had the answer. */
+ * nobody knows of: its process has never shown that it had the answer. */
 void client_end_unanswered(struct session *session, const struct session_peer *peer,
 			   uint64_t nonce);
 void client_end_hostile(struct session *session);

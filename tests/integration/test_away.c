@@ -2,6 +2,7 @@
  * gone. */
 #include "tests/integration/clock.h"
 #include "tests/integration/fixture.h"
+#include "tests/integration/raw.h"
 
 #include <CUnit/CUnit.h>
 #include <errno.h>
@@ -59,6 +60,35 @@ static void daemon_that_does_not_answer_is_a_timeout(void)
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -ETIMEDOUT);
 	CU_ASSERT_PTR_NULL(client);
 	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
+	fixture_close(&f);
+}
+
+/* All of these Hellos are read in one go, before any of their connections is seen to have ended. */
+static void opens_that_were_given_up_leave_no_clients_behind(void)
+{
+	struct fixture f;
+	struct observer observer;
+	struct pageclient_options options;
+	pageclient *client = NULL;
+	pid_t server;
+
+	CU_ASSERT_TRUE(fixture_open(&f, config));
+	server = fixture_server(&f);
+	PAGECLIENT_INIT(struct pageclient_options, &options);
+	options.socket = f.socket;
+	options.connect_timeout_ms = 20;
+	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
+	for (uint32_t i = 0; i < 3; i++)
+		CU_ASSERT_EQUAL(pageclient_open(&options, &client), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	CU_ASSERT_EQUAL_FATAL(pageclient_open(&options, &client), 0);
+	CU_ASSERT_TRUE_FATAL(observer_open(&observer, &f));
+	CU_ASSERT_EQUAL(observer_count_clients(&observer), 1);
+	observer_close(&observer);
+	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0)); /* and it is this one */
+	pageclient_close(client);
+	CU_ASSERT_TRUE(fixture_check(&f));
 	fixture_close(&f);
 }
 
@@ -208,6 +238,8 @@ static void daemon_that_dies_leaves_frames_and_says_so(void)
 CU_TestInfo test_away[] = {
 	{"no daemon is noticed at once", no_daemon_is_noticed_at_once},
 	{"daemon that does not answer is a timeout", daemon_that_does_not_answer_is_a_timeout},
+	{"opens that were given up leave no clients behind",
+	 opens_that_were_given_up_leave_no_clients_behind},
 	{"signals put no timeout off", signals_put_no_timeout_off},
 	{"block that came late goes back", block_that_came_late_goes_back},
 	{"fallback serves private memory", fallback_serves_private_memory},
