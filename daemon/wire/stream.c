@@ -27,6 +27,10 @@
 /* How long the others' sockets are not looked at, and what is taken for somebody else's turn.
  * Lower: more requests pay for a wait; higher: others wait longer. */
 #define HAND_OVER_NS UINT64_C(50000)
+/* After somebody else's turn we keep the processor for so many times as long. Lower: who has a
+ * process computing here and asks just so as to make us hand over takes more of our time, which is
+ * everybody's; higher: a client here pays for each turn of a neighbour with more sleeps. */
+#define KEEP_TIMES 32u
 
 static void stream_on_poll(uv_poll_t *poll, int status, int events);
 
@@ -132,13 +136,16 @@ static bool stream_is_reading(const struct stream *stream)
  * where a third one runs here, it is long until we get it back, and who asks meanwhile finds us not
  * asleep, and cannot wake us. So after each time in vain twice as many messages go by without, and
  * after each other a quarter less: who makes every second one long gains nothing. And only the one
- * client that was heard of last has it: of several that ask each has its turn. */
+ * client that was heard of last has it: of several that ask each has its turn. How long others'
+ * turns were is held against all streams together: to come again, or to be many, gains nothing
+ * either. */
 static void stream_hand_over(struct stream *stream)
 {
-	bool is_first = stream->all->last != stream, came;
+	struct streams *all = stream->all;
+	bool is_first = all->last != stream, came;
 	uint64_t begin_ns, now_ns, turn_ns;
 
-	stream->all->last = stream;
+	all->last = stream;
 	if (stream->n_alone > 0) {
 		stream->n_alone--;
 		return;
@@ -146,12 +153,16 @@ static void stream_hand_over(struct stream *stream)
 	if (is_first)
 		return;
 	begin_ns = now_ns = uv_hrtime();
+	if (now_ns < all->keep_until_ns)
+		return;
 	do {
 		turn_ns = now_ns;
 		(void)sched_yield();
 		came = stream_read(stream);
 		now_ns = uv_hrtime();
 	} while (came && now_ns - begin_ns < HAND_OVER_NS && stream->state == STREAM_OPEN);
+	if (now_ns - turn_ns >= HAND_OVER_NS)
+		all->keep_until_ns = now_ns + KEEP_TIMES * (now_ns - turn_ns);
 	if (!came || now_ns - turn_ns >= HAND_OVER_NS)
 		stream->n_alone_next = (uint16_t)bits_min(2 * stream->n_alone_next + 1u, ALONE_MAX);
 	else

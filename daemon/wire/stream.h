@@ -34,6 +34,7 @@ struct stream_ops {
 /* What all streams of a loop share; zeroed memory to begin with. */
 struct streams {
 	const struct stream *last; /* a message came from; for comparison alone */
+	uint64_t keep_until_ns;    /* the processor is not handed over before */
 	uint8_t buffer[MESSAGE_BYTES_MAX];
 };
 
