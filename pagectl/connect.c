@@ -60,7 +60,7 @@ static int try_connect(const char *dir, const char *file, uint32_t timeout_ms,
 {
 	__attribute__((cleanup(cleanup_close))) int fd = -1;
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int connected, length;
+	int connected, length, r;
 
 	length = snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", dir, file);
 	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
@@ -69,7 +69,10 @@ static int try_connect(const char *dir, const char *file, uint32_t timeout_ms,
 	if (fd < 0)
 		return -errno;
 	set_timeout(fd, timeout_ms);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	do
+		r = connect(fd, (const struct sockaddr *)&address, sizeof(address));
+	while (r < 0 && errno == EINTR);
+	if (r < 0)
 		return -errno;
 	*ret_address = address;
 	connected = fd;
@@ -190,13 +193,17 @@ static int send_message(int fd, const struct message *message, char *text, size_
 {
 	uint8_t buffer[4096]; /* the requests of an observer are small */
 	size_t bytes;
+	ssize_t n;
 	int r = codec_encode(message, buffer, sizeof(buffer), &bytes);
 
 	if (r < 0) {
 		snprintf(text, text_bytes, "the request does not fit into a message");
 		return r;
 	}
-	if (send(fd, buffer, bytes, MSG_NOSIGNAL) < 0) {
+	do
+		n = send(fd, buffer, bytes, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n < 0) {
 		r = -errno;
 		if (r == -EPIPE || r == -ECONNRESET)
 			return 0; /* closed, but what it said before is still to be received */
@@ -206,14 +213,15 @@ static int send_message(int fd, const struct message *message, char *text, size_
 	return 0;
 }
 
-/* One message, or the end. ECONNRESET is said once: what came before the end comes after it. */
+/* One message, or the end. ECONNRESET is said once: what came before the end comes after it. Who is
+ * stopped and goes on waits again: of a call with a timeout the kernel only says EINTR. */
 static ssize_t receive_bytes(int fd, struct msghdr *header)
 {
 	ssize_t n;
 
 	do
 		n = recvmsg(fd, header, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == ECONNRESET);
+	while (n < 0 && (errno == ECONNRESET || errno == EINTR));
 	return n < 0 ? -errno : n;
 }
 

@@ -312,10 +312,12 @@ int segment_ctl_create(client_id client, uint32_t max_threads, uint32_t nr_slots
 int segment_ctl_give_table(int fd, uint32_t max_threads, uint32_t from, uint32_t to)
 {
 	uint64_t table = shm_ctl_table_offset(max_threads);
+	int r;
 
 	/* With it the page before: what the client tells about its purgeable frames. */
-	return fallocate(fd, 0, (off_t)(table - SHM_PAGE + (uint64_t)from * 8),
-			 (off_t)(SHM_PAGE + (uint64_t)(to - from) * 8)) < 0
-		       ? -errno
-		       : 0;
+	do
+		r = fallocate(fd, 0, (off_t)(table - SHM_PAGE + (uint64_t)from * 8),
+			      (off_t)(SHM_PAGE + (uint64_t)(to - from) * 8));
+	while (r < 0 && errno == EINTR); /* a signal cuts it short */
+	return r < 0 ? -errno : 0;
 }
