@@ -134,11 +134,13 @@ static void on_awake(void *arg, bool is_awake)
 		(void)__atomic_exchange_n(word, (uint32_t)(cpu + 1), __ATOMIC_SEQ_CST);
 }
 
-static void on_tick(uv_timer_t *timer)
+static void on_tick(uv_check_t *check)
 {
-	struct server *server = timer->data;
+	struct server *server = check->data;
 	struct session_event event = {.kind = EVENT_TICK};
 
+	(void)uv_check_stop(check);
+	(void)uv_idle_stop(&server->tick_idle);
 	segments_account(server->options.segments);
 	server->edges_short = false;
 	server_account_ctl(server);
@@ -194,6 +196,17 @@ static void on_idle(uv_idle_t *idle)
 	(void)idle;
 }
 
+/* libuv calls timers before it looks at sockets. A server that did not have its processor for a
+ * while would thus find deadlines passed whose answer lies there, and frames that somebody waits
+ * for: so what is there comes first, and then the tick. */
+static void on_timer(uv_timer_t *timer)
+{
+	struct server *server = timer->data;
+
+	(void)uv_check_start(&server->tick_check, on_tick);
+	(void)uv_idle_start(&server->tick_idle, on_idle);
+}
+
 /* None of these can fail. */
 static void ready_handles(struct server *server)
 {
@@ -203,8 +216,11 @@ static void ready_handles(struct server *server)
 	server->alive.data = server;
 	(void)uv_check_init(&server->loop, &server->again_check);
 	(void)uv_idle_init(&server->loop, &server->again_idle);
+	(void)uv_check_init(&server->loop, &server->tick_check);
+	(void)uv_idle_init(&server->loop, &server->tick_idle);
 	server->again_check.data = server;
 	server->again_idle.data = server;
+	server->tick_check.data = server;
 }
 
 void server_again(struct server *server)
@@ -225,7 +241,7 @@ void server_timer(struct server *server, uint64_t at_ns)
 	if (server->stopping)
 		return;
 	uv_update_time(&server->loop); /* or a long step would shorten the wait */
-	(void)uv_timer_start(&server->timer, on_tick, ms, 0);
+	(void)uv_timer_start(&server->timer, on_timer, ms, 0);
 }
 
 /* --- end ------------------------------------------------------------------------------------ */
@@ -252,6 +268,8 @@ void server_stop(struct server *server)
 	uv_close((uv_handle_t *)&server->alive, NULL);
 	uv_close((uv_handle_t *)&server->again_check, NULL);
 	uv_close((uv_handle_t *)&server->again_idle, NULL);
+	uv_close((uv_handle_t *)&server->tick_check, NULL);
+	uv_close((uv_handle_t *)&server->tick_idle, NULL);
 }
 
 static void log_end(const struct server_options *options)

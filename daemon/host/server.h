@@ -71,7 +71,9 @@ struct server {
 	uv_timer_t timer;
 	uv_timer_t alive;
 	uv_check_t again_check;
-	uv_idle_t again_idle; /* keeps the loop from sleeping while AGAIN waits */
+	uv_idle_t again_idle;  /* keeps the loop from sleeping while AGAIN waits */
+	uv_check_t tick_check; /* the same for a TICK that is due */
+	uv_idle_t tick_idle;
 	uv_signal_t terminate, interrupt, hangup;
 	struct wire *wire;             /* NULL once stopping */
 	struct machine *machine;       /* the same */
