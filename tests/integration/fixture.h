@@ -60,7 +60,8 @@ void fixture_segment_path(const struct fixture *fixture, const char *part, char 
 /* Names in /dev/shm that begin with paged-<instance>-. */
 unsigned fixture_count_segments(const struct fixture *fixture);
 
-/* A client of the daemon, NULL if that failed (and then the test has). */
+/* A client of the daemon, NULL if that failed (and then the test has). It waits for frames and
+ * answers as long as anything here is waited for. */
 pageclient *fixture_client(const struct fixture *fixture, const char *name);
 /* What Status says of the client; the test fails if it says nothing. */
 struct pageclient_status fixture_status(pageclient *client);

@@ -82,14 +82,26 @@ static void open_cache(struct stack *stack, const struct holder *holder)
 	CHILD_CHECK(pageclient_start_thread(stack->client) == 0);
 }
 
-/* What it has to prune meanwhile is not made good. */
-static void fill(struct stack *stack, uint64_t n)
+static uint64_t least_of(const struct holder *holder)
 {
-	for (uint64_t i = held(stack); i < n; i++) {
+	if (holder->n_least)
+		return holder->n_least;
+	return holder->n_frames <= HOLDER_SURE ? holder->n_frames : 0;
+}
+
+/* What it has to prune meanwhile is not made good. */
+static void fill(struct stack *stack, const struct holder *holder)
+{
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS), i = held(stack);
+
+	while (i < holder->n_frames) {
 		uint64_t *frame = pageclient_alloc(stack->client, 0, 0);
 
+		if (!frame && i < least_of(holder) && clock_pause(until))
+			continue;
 		if (!frame)
 			break;
+		i++;
 		(void)pthread_mutex_lock(&stack->lock);
 		frame[0] = frame[511] = (uint64_t)getpid() << 32 | stack->n;
 		stack->frame[stack->n++] = frame;
@@ -119,7 +131,7 @@ static void obey(struct stack *stack, const struct holder *holder, int fd)
 		if (word == HOLDER_FREE)
 			free_some(stack, UINT64_MAX);
 		if (word == HOLDER_REFILL)
-			fill(stack, holder->n_frames);
+			fill(stack, holder);
 		CHILD_CHECK(child_say(fd, word == HOLDER_LEAST ? stack->least : verify(stack)));
 	}
 }
@@ -140,7 +152,7 @@ static int hold(int fd, void *arg)
 	options.alloc_timeout_ms = 3000;
 	CHILD_CHECK(pageclient_open(&options, &stack->client) == 0);
 	open_cache(stack, holder);
-	fill(stack, holder->n_frames);
+	fill(stack, holder);
 	CHILD_CHECK(child_say(fd, held(stack)));
 	obey(stack, holder, fd);
 	if (holder->kind == HOLDER_HANGS || holder->kind == HOLDER_ALLOCATES)

@@ -30,8 +30,13 @@ struct holder {
 	const char *name;
 	enum holder_kind kind;
 	uint64_t n_frames; /* at most HOLDER_MAX */
+	/* It asks again until it was given so many: on a busy machine none may come in time though
+	 * there are some. 0: n_frames if these are no more than HOLDER_SURE, else it takes what
+	 * comes. */
+	uint64_t n_least;
 };
 #define HOLDER_MAX 16384u
+#define HOLDER_SURE 4096u /* half of the smallest segment that holders are in */
 
 /* Starts it and waits until it has its frames; what it has got in *ret_n. */
 bool holder_start(struct child *child, struct holder *holder, uint64_t *ret_n);

@@ -4,6 +4,7 @@
 #include "tests/integration/clock.h"
 
 #include <CUnit/CUnit.h>
+#include <errno.h>
 #include <signal.h>
 
 /* No refills ahead of need: every so many allocations are slow calls. */
@@ -80,6 +81,17 @@ bool outage_events_are(const struct outage_events *events, enum pageclient_state
 }
 
 /* --- clients -------------------------------------------------------------------------------- */
+
+int outage_share(pageclient *client, void *frame, uint64_t *ret_handle)
+{
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	int r;
+
+	do
+		r = pageclient_share(client, frame, ret_handle);
+	while ((r == -EAGAIN || r == -ETIMEDOUT) && clock_pause(until));
+	return r;
+}
 
 pageclient *outage_client(const struct outage *outage, const struct outage_client *options)
 {

@@ -153,7 +153,7 @@ bool remains_make(struct fixture *f, struct holder *holder, struct child *child)
 {
 	uint64_t n = 0;
 
-	*holder = (struct holder){f, "left", HOLDER_KEEPS, 1000};
+	*holder = (struct holder){f, "left", HOLDER_KEEPS, 1000, 0};
 	if (!fixture_open(f, remains_config) || !holder_start(child, holder, &n) || n != 1000)
 		return false;
 	remains_kill(f);

@@ -1,5 +1,6 @@
 /* tests/integration/test_cancel.c - a thread that is to be cancelled makes every call that may
  * wait: none of them is where it ends, and others find the client as they left it. */
+#include "tests/integration/clock.h"
 #include "tests/integration/fixture.h"
 
 #include <CUnit/CUnit.h>
@@ -128,6 +129,7 @@ static void open_and_close(struct story *story)
 
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = story->f->socket;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
 	passed(story, pageclient_open(&options, &other) == 0);
 	passed(story, pageclient_start_thread(other) == 0);
 	pageclient_close(other);

@@ -1,5 +1,6 @@
 /* tests/integration/test_config_shown.c - `pagectl config`: what counts, where it stands, and what
  * changed since. */
+#include "tests/integration/clock.h"
 #include "tests/integration/fixture.h"
 
 #include <CUnit/CUnit.h>
@@ -197,6 +198,7 @@ static void who_is_attached_stays_when_it_may_only_observe(void)
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = f.socket;
 	options.name = "web";
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &other), -EACCES);
 	pageclient_free(client, frame, 3);
 	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGKILL), 0);
@@ -220,6 +222,7 @@ static void who_may_observe_only_is_refused_and_looks_all_the_same(void)
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = f.socket;
 	options.name = "web";
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -EACCES);
 	CU_ASSERT_PTR_NULL(client);
 	root = fixture_ctl_json(&f, "status");

@@ -31,6 +31,7 @@ static void expect_refusal(const struct fixture *f)
 	program_done(&ctl);
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = f->socket;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), -EUSERS);
 	CU_ASSERT_PTR_NOT_NULL(strstr(pageclient_error(), limit_says));
 	if (!strstr(pageclient_error(), limit_says))

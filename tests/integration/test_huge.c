@@ -42,7 +42,8 @@ static bool hold(struct holder *holder, const struct fixture *f)
 static bool is_intact(const struct holder *holder)
 {
 	for (uint32_t i = 0; i < FRAMES; i++)
-		if (holder->frame[i][0] != i || holder->frame[i][511] != ~(uint64_t)i)
+		if (!holder->frame[i] || holder->frame[i][0] != i ||
+		    holder->frame[i][511] != ~(uint64_t)i)
 			return false;
 	return true;
 }

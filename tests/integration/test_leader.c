@@ -20,7 +20,7 @@
 extern CU_TestInfo test_leader[];
 
 #define CALL_MS                                                                                    \
-	10000u /* how long a call waits for its answer: as long as a late leader reads on          \
+	60000u /* how long a call waits for its answer: as long as a late leader reads on          \
 		*/
 #define HOG_MS 2000u
 /* Each has the processor for some milliseconds before the leader. Lower: it is not late enough. */

@@ -279,6 +279,8 @@ static void own_limit_holds_and_survives_a_reload(void)
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = f.socket;
 	options.max_frames = 100;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
 	CU_ASSERT_EQUAL(fixture_status(client).max, 100);
 	while (n < 200 && pageclient_alloc(client, 0, 0))

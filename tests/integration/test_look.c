@@ -54,7 +54,7 @@ static uint64_t frames_of(const json_t *root, const char *key, const char *value
 static void the_map_has_each_frame_once(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "shown", HOLDER_KEEPS, 3000};
+	struct holder holder = {&f, "shown", HOLDER_KEEPS, 3000, 0};
 	struct child child;
 	struct program ctl;
 	json_t *root, *clients;

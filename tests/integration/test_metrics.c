@@ -44,7 +44,7 @@ static bool is(const char *text, const char *series, const char *value)
 static void metrics_tell_what_the_other_commands_tell(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "quo\"te\\", HOLDER_PRUNES, 1000};
+	struct holder holder = {&f, "quo\"te\\", HOLDER_PRUNES, 1000, 0};
 	struct child child;
 	struct program ctl;
 	uint64_t n;

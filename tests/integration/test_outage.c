@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 extern CU_TestInfo test_outage[];
 
@@ -160,15 +161,16 @@ static bool waits_for_caches(const struct outage *outage, uint32_t n)
 	return true;
 }
 
-/* A call's patience is short here, and on a busy machine a resume takes longer. */
-static bool allocates_again(pageclient *client)
+/* A call's patience is short here, and on a busy machine an answer or a resume takes longer. */
+static void *gets(pageclient *client, unsigned order)
 {
 	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	void *frame;
 
-	while (!pageclient_alloc(client, BLOCK_ORDER, 0))
-		if (!clock_pause(until))
-			return false;
-	return true;
+	do
+		frame = pageclient_alloc(client, order, 0);
+	while (!frame && clock_pause(until));
+	return frame;
 }
 
 /* The library's thread notices, resumes and serves; nobody registers anything again. */
@@ -211,7 +213,9 @@ static void cache_is_asked_after_a_resume(void)
 static void caches_that_went_while_away_are_forgotten(void)
 {
 	struct outage outage;
-	struct outage_client options = {.call_timeout_ms = 50};
+	struct outage_events events = {.n = 0};
+	struct outage_client options = {.call_timeout_ms = CLOCK_PATIENCE_MS, .events = &events};
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
 	struct cache stays, goes;
 	pageclient *client;
 
@@ -221,10 +225,12 @@ static void caches_that_went_while_away_are_forgotten(void)
 	cache_open(&stays, client, "stays");
 	cache_open(&goes, client, "goes");
 	fixture_kill(&outage.fixture);
-	CU_ASSERT_PTR_NULL(pageclient_alloc(client, BLOCK_ORDER, 0));
+	while (events.n == 0 && clock_pause(until))
+		CU_ASSERT_TRUE(pageclient_dispatch(client) >= 0);
+	CU_ASSERT_EQUAL(events.state[0], PAGECLIENT_AWAY);
 	CU_ASSERT_EQUAL(pageclient_cache_unregister(goes.handle), 0);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
-	CU_ASSERT_TRUE(allocates_again(client));
+	CU_ASSERT_PTR_NOT_NULL(gets(client, BLOCK_ORDER));
 	CU_ASSERT_TRUE(waits_for_caches(&outage, 1));
 	cache_open(&goes, client, "new");
 	CU_ASSERT_EQUAL(caches_shown(&outage), 2);
@@ -234,38 +240,58 @@ static void caches_that_went_while_away_are_forgotten(void)
 
 /* --- given up ------------------------------------------------------------------------------- */
 
+/* Waits until the client has no more than that. A request finds the daemon again, and any slow call
+ * brings what was kept on its way. */
+static bool gives_back(const struct outage *outage, pageclient *client, uint64_t n_frames)
+{
+	const struct shm_client *shown = observer_find(&outage->observer, getpid(), "survivor");
+	struct pageclient_status status;
+
+	PAGECLIENT_INIT(struct pageclient_status, &status);
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); shown && clock_pause(until);) {
+		if (shm_load(&shown->nr_owned) < n_frames)
+			return true;
+		(void)pageclient_read_status(client, &status); /* in time or not */
+		pageclient_free_slow(client, pageclient_alloc_slow(client, 0, 0), 0);
+	}
+	return false;
+}
+
 /* The server is stopped, so that the requests are on their way and not done when it dies. */
 static void request_that_was_given_up_is_settled(void)
 {
 	struct outage outage;
 	struct outage_client options = {.call_timeout_ms = 100, .alloc_timeout_ms = 200};
+	uint64_t handle, until = clock_until(CLOCK_PATIENCE_MS);
 	void *frame, *block;
-	uint64_t handle;
 	pageclient *client;
+	int r;
 
 	if (!outage_open(&outage))
 		return;
 	client = outage_client(&outage, &options);
-	block = pageclient_alloc(client, BLOCK_ORDER, 0);
-	frame = pageclient_alloc(client, 0, 0);
+	block = gets(client, BLOCK_ORDER);
+	frame = gets(client, 0);
 	CU_ASSERT_EQUAL(kill(fixture_server(&outage.fixture), SIGSTOP), 0);
 	CU_ASSERT_EQUAL(pageclient_share(client, frame, &handle), -ETIMEDOUT);
 	fixture_kill(&outage.fixture);
 	pageclient_free(client, frame, 0); /* what the share has become is not known yet */
 	CU_ASSERT_EQUAL(pageclient_share(client, block, &handle), -EAGAIN);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
-	CU_ASSERT_EQUAL(pageclient_share(client, block, &handle), 0);
-	CU_ASSERT_EQUAL(pageclient_put(client, block), 0);
-	CU_ASSERT_EQUAL(fixture_status(client).nr_shared, 0);
-	CU_ASSERT_EQUAL(pageclient_alloc(client, 0, 0), frame); /* owned, and not shared */
+	CU_ASSERT_EQUAL(outage_share(client, block, &handle), 0);
+	do
+		r = pageclient_put(client, block);
+	while ((r == -ETIMEDOUT || r == -EAGAIN) && clock_pause(until));
+	while (shm_view_counter(&outage.observer.view, COUNTER_nr_shared) > 0 && clock_pause(until))
+		;
+	CU_ASSERT_EQUAL(shm_view_counter(&outage.observer.view, COUNTER_nr_shared), 0);
+	CU_ASSERT_EQUAL(gets(client, 0), frame); /* owned, and not shared */
 
-	block = pageclient_alloc(client, BLOCK_ORDER, 0);
+	block = gets(client, BLOCK_ORDER);
 	CU_ASSERT_EQUAL(kill(fixture_server(&outage.fixture), SIGSTOP), 0);
 	pageclient_free(client, block, BLOCK_ORDER); /* 0.5 s, then the lane stays open */
 	CU_ASSERT_TRUE(outage_restart_server(&outage));
-	while (pageclient_alloc(client, 0, 0) && fixture_status(client).nr_owned >= BLOCK_FRAMES)
-		; /* any slow call brings it on its way */
-	CU_ASSERT_TRUE(fixture_status(client).nr_owned < BLOCK_FRAMES);
+	CU_ASSERT_TRUE(gives_back(&outage, client, BLOCK_FRAMES));
 	pageclient_close(client);
 	outage_close(&outage);
 }
@@ -282,7 +308,7 @@ static void allocation_that_was_given_up_leaves_nothing_behind(void)
 	if (!outage_open(&outage))
 		return;
 	client = outage_client(&outage, &options);
-	frame = pageclient_alloc(client, 0, 0);
+	frame = gets(client, 0);
 	while (pageclient_alloc(client, 0, PAGECLIENT_NOWAIT))
 		;
 	CU_ASSERT_EQUAL(kill(fixture_server(&outage.fixture), SIGSTOP), 0);
@@ -294,9 +320,9 @@ static void allocation_that_was_given_up_leaves_nothing_behind(void)
 	pageclient_free(client, frame, 0); /* not into the magazine: its ring may be another */
 	CU_ASSERT_EQUAL(pageclient_alloc(client, 0, PAGECLIENT_NOWAIT), frame);
 	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
-	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, BLOCK_ORDER + 1, 0));
-	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, 0, 0));
-	CU_ASSERT_PTR_NOT_NULL(pageclient_alloc(client, BLOCK_ORDER + 1, 0));
+	CU_ASSERT_PTR_NOT_NULL(gets(client, BLOCK_ORDER + 1));
+	CU_ASSERT_PTR_NOT_NULL(gets(client, 0));
+	CU_ASSERT_PTR_NOT_NULL(gets(client, BLOCK_ORDER + 1));
 	CU_ASSERT_TRUE(fixture_status(client).nr_owned < 5 * BLOCK_FRAMES);
 	CU_ASSERT_TRUE(fixture_status(client).nr_owned >= 4 * BLOCK_FRAMES);
 	pageclient_close(client);

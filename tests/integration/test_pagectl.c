@@ -88,7 +88,7 @@ static void every_command_prints_for_people(void)
 		{"help", {"usage: pagectl", "status", NULL}},
 	};
 	struct fixture f;
-	struct holder holder = {&f, "shown", HOLDER_PRUNES, 1000};
+	struct holder holder = {&f, "shown", HOLDER_PRUNES, 1000, 0};
 	struct child child;
 	struct program ctl;
 	uint64_t n;
@@ -146,7 +146,7 @@ static void verbose_vmstat_adds_to_the_counters(void)
 static void status_shows_the_two_elephants(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "shown", HOLDER_KEEPS, 4000};
+	struct holder holder = {&f, "shown", HOLDER_KEEPS, 4000, 0};
 	struct child child;
 	struct observer observer;
 	json_t *root;

@@ -34,7 +34,7 @@ static bool have_promtool(const char *test)
 static void promtool_has_nothing_to_say(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "held", HOLDER_PRUNES, 100};
+	struct holder holder = {&f, "held", HOLDER_PRUNES, 100, 0};
 	struct child child;
 	struct program check;
 	char line[512];
@@ -126,7 +126,7 @@ static void expect_series(const char *file, const char *metrics, uint32_t least)
 static void each_series_of_rules_and_dashboard_is_told(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "held", HOLDER_PRUNES, 100};
+	struct holder holder = {&f, "held", HOLDER_PRUNES, 100, 0};
 	struct child child;
 	struct program ctl;
 	uint64_t n;

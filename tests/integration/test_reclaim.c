@@ -11,12 +11,15 @@
 extern CU_TestInfo test_reclaim[];
 
 #define FRAMES 8192u
-#define CONFIG(deadline)                                                                           \
+#define CONFIG(deadline, breaker)                                                                  \
 	"[segment]\nsize = 32M\n[pcp]\nbatch = 16\n[reclaim]\ndeadline = " deadline                \
-	"\nbreaker = 60s\n"
-static const char config[] = CONFIG("200ms");
+	"\nbreaker = " breaker "\n"
+static const char config[] = CONFIG("200ms", "60s");
 /* Where everybody answers, in however long that takes on a busy machine. */
-static const char patient[] = CONFIG("10s");
+static const char patient[] = CONFIG("60s", "60s");
+/* Where one does not, and another that has missed its deadlines on a busy machine is asked again.
+ */
+static const char forgiving[] = CONFIG("200ms", "1s");
 
 static pageclient *open_client(const struct fixture *f, uint32_t alloc_timeout_ms)
 {
@@ -45,6 +48,17 @@ static uint64_t take(pageclient *client, uint64_t n)
 	return n;
 }
 
+/* n frames, which have to come, if not at the first call. */
+static bool takes(pageclient *client, uint64_t n)
+{
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+
+	while ((n -= take(client, n)) > 0)
+		if (!clock_pause(until))
+			return false;
+	return true;
+}
+
 /* The row of that cache; the root is *ret_root. */
 static const json_t *cache_row(const struct fixture *f, const char *name, json_t **ret_root)
 {
@@ -65,7 +79,7 @@ static const json_t *cache_row(const struct fixture *f, const char *name, json_t
 static void need_of_one_prunes_the_cache_of_another(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "first", HOLDER_PRUNES, FRAMES};
+	struct holder holder = {&f, "first", HOLDER_PRUNES, FRAMES, FRAMES * 7 / 8};
 	struct child child;
 	pageclient *client;
 	json_t *root;
@@ -75,7 +89,7 @@ static void need_of_one_prunes_the_cache_of_another(void)
 	CU_ASSERT_TRUE(holder_start(&child, &holder, &held));
 	CU_ASSERT_TRUE(held > FRAMES * 3 / 4); /* it pruned itself when free fell below low */
 	client = open_client(&f, CLOCK_PATIENCE_MS);
-	CU_ASSERT_EQUAL(take(client, FRAMES / 2), FRAMES / 2);
+	CU_ASSERT_TRUE(takes(client, FRAMES / 2));
 	CU_ASSERT_TRUE(fixture_check(&f));
 	left = holder_ask(&child, HOLDER_COUNT);
 	CU_ASSERT_TRUE(left != UINT64_MAX && left <= FRAMES / 2);
@@ -99,8 +113,8 @@ static void need_of_one_prunes_the_cache_of_another(void)
 static void two_caches_prune_each_other_and_go_on(void)
 {
 	struct fixture f;
-	struct holder one = {&f, "one", HOLDER_PRUNES, FRAMES};
-	struct holder two = {&f, "two", HOLDER_PRUNES, FRAMES * 3 / 4};
+	struct holder one = {&f, "one", HOLDER_PRUNES, FRAMES, FRAMES * 3 / 4};
+	struct holder two = {&f, "two", HOLDER_PRUNES, FRAMES * 3 / 4, FRAMES / 2};
 	struct child first, second;
 	uint64_t n;
 
@@ -120,8 +134,8 @@ static void two_caches_prune_each_other_and_go_on(void)
 static void callback_that_hangs_delays_nobody_for_long(void)
 {
 	struct fixture f;
-	struct holder hangs = {&f, "hangs", HOLDER_HANGS, FRAMES / 4};
-	struct holder prunes = {&f, "prunes", HOLDER_PRUNES, FRAMES};
+	struct holder hangs = {&f, "hangs", HOLDER_HANGS, FRAMES / 4, 0};
+	struct holder prunes = {&f, "prunes", HOLDER_PRUNES, FRAMES, 0};
 	struct child first, second;
 	struct pageclient_status status;
 	struct observer observer;
@@ -129,14 +143,14 @@ static void callback_that_hangs_delays_nobody_for_long(void)
 	uint64_t n, before;
 	json_t *root;
 
-	CU_ASSERT_TRUE(fixture_open(&f, config));
+	CU_ASSERT_TRUE(fixture_open(&f, forgiving));
 	CU_ASSERT_TRUE(observer_open(&observer, &f));
 	CU_ASSERT_TRUE(holder_start(&first, &hangs, &n));
 	CU_ASSERT_EQUAL(n, FRAMES / 4);
 	CU_ASSERT_TRUE(holder_start(&second, &prunes, &n));
 	client = open_client(&f, CLOCK_PATIENCE_MS);
 	before = clock_now_ms();
-	CU_ASSERT_EQUAL(take(client, FRAMES / 2), FRAMES / 2);
+	CU_ASSERT_TRUE(takes(client, FRAMES / 2));
 	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
 	before = clock_now_ms();
 	PAGECLIENT_INIT(struct pageclient_status, &status);
@@ -159,19 +173,19 @@ static void callback_that_hangs_delays_nobody_for_long(void)
 
 /* A quarter is held by a cache of that kind, which gives nothing; the rest prunes. Whoever needs
  * half of it all gets that, in less time than one deadline for each upcall would be. */
-static void start_beside(struct fixture *f, struct holder *bad, struct child child[2],
-			 pageclient **ret_client)
+static void start_beside(struct fixture *f, const char *with, struct holder *bad,
+			 struct child child[2], pageclient **ret_client)
 {
-	struct holder prunes = {f, "prunes", HOLDER_PRUNES, FRAMES};
+	struct holder prunes = {f, "prunes", HOLDER_PRUNES, FRAMES, 0};
 	uint64_t n, before;
 
-	CU_ASSERT_TRUE(fixture_open(f, config));
+	CU_ASSERT_TRUE(fixture_open(f, with));
 	CU_ASSERT_TRUE(holder_start(&child[0], bad, &n));
 	CU_ASSERT_EQUAL(n, FRAMES / 4);
 	CU_ASSERT_TRUE(holder_start(&child[1], &prunes, &n));
 	*ret_client = open_client(f, CLOCK_PATIENCE_MS);
 	before = clock_now_ms();
-	CU_ASSERT_EQUAL(take(*ret_client, FRAMES / 2), FRAMES / 2);
+	CU_ASSERT_TRUE(takes(*ret_client, FRAMES / 2));
 	CU_ASSERT_TRUE(clock_now_ms() - before < CLOCK_PATIENCE_MS / 2);
 	CU_ASSERT_TRUE(fixture_check(f));
 }
@@ -179,12 +193,12 @@ static void start_beside(struct fixture *f, struct holder *bad, struct child chi
 static void who_lies_about_what_it_freed_delays_nobody(void)
 {
 	struct fixture f;
-	struct holder lies = {&f, "lies", HOLDER_LIES, FRAMES / 4};
+	struct holder lies = {&f, "lies", HOLDER_LIES, FRAMES / 4, 0};
 	struct child child[2];
 	pageclient *client;
 	json_t *root;
 
-	start_beside(&f, &lies, child, &client);
+	start_beside(&f, patient, &lies, child, &client);
 	/* What it claims is shown beside what came back, and its frames are its own. */
 	{
 		const json_t *row = cache_row(&f, "lies", &root);
@@ -206,38 +220,58 @@ static void who_lies_about_what_it_freed_delays_nobody(void)
 static void who_allocates_in_its_callback_delays_nobody_and_the_breaker_shows(void)
 {
 	struct fixture f;
-	struct holder allocates = {&f, "allocates", HOLDER_ALLOCATES, FRAMES / 4};
+	struct holder allocates = {&f, "allocates", HOLDER_ALLOCATES, FRAMES / 4, 0};
 	struct child child[2];
 	struct program ctl;
 	pageclient *client;
-	bool open = false;
+	bool open = false, shown = false;
 
-	start_beside(&f, &allocates, child, &client);
-	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); !open && clock_pause(until);) {
+	start_beside(&f, forgiving, &allocates, child, &client);
+	/* It closes again after a while. */
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	     !(open && shown) && clock_pause(until);) {
 		json_t *root;
 		const json_t *row = cache_row(&f, "allocates", &root);
 
-		open = strcmp(json_string_value(json_object_get(row, "state")), "breaker open") ==
-		       0;
-		CU_ASSERT_TRUE(!open || fixture_json_number(row, "timeouts") >= 3);
+		if (strcmp(json_string_value(json_object_get(row, "state")), "breaker open") == 0) {
+			open = true;
+			CU_ASSERT_TRUE(fixture_json_number(row, "timeouts") >= 3);
+		}
 		json_decref(root);
+		fixture_ctl(&f, &ctl, "caches", NULL);
+		shown |= strstr(ctl.out, "open ") != NULL;
+		program_done(&ctl);
 		fixture_ctl(&f, &ctl, "reclaim", "--frames", "64", NULL);
 		program_done(&ctl);
 	}
-	CU_ASSERT_TRUE(open);
-	fixture_ctl(&f, &ctl, "caches", NULL);
-	CU_ASSERT_PTR_NOT_NULL(strstr(ctl.out, "open "));
-	program_done(&ctl);
+	CU_ASSERT_TRUE(open && shown);
 	pageclient_close(client);
 	child_kill(&child[0]);
 	CU_ASSERT_EQUAL(child_end(&child[1]), 0);
 	fixture_close(&f);
 }
 
+/* Asks for frames until that cache is left alone. */
+static bool opens_breaker(const struct fixture *f, pageclient *client, const char *name)
+{
+	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); clock_pause(until);) {
+		json_t *root;
+		const json_t *row = cache_row(f, name, &root);
+		bool open = strcmp(json_string_value(json_object_get(row, "state")),
+				   "breaker open") == 0;
+
+		json_decref(root);
+		if (open)
+			return true;
+		(void)take(client, FRAMES);
+	}
+	return false;
+}
+
 static void breaker_opens_and_is_shown(void)
 {
 	struct fixture f;
-	struct holder hangs = {&f, "hangs", HOLDER_HANGS, FRAMES};
+	struct holder hangs = {&f, "hangs", HOLDER_HANGS, FRAMES, FRAMES * 15 / 16};
 	struct child child;
 	struct program ctl;
 	pageclient *client;
@@ -248,7 +282,8 @@ static void breaker_opens_and_is_shown(void)
 	CU_ASSERT_TRUE(holder_start(&child, &hangs, &n));
 	client = open_client(&f, 3000);
 	CU_ASSERT_TRUE(take(client, FRAMES) < FRAMES / 10);
-	CU_ASSERT_EQUAL(errno, ENOMEM);
+	CU_ASSERT(errno == ENOMEM || errno == ETIMEDOUT); /* of a server that is not there */
+	CU_ASSERT_TRUE(opens_breaker(&f, client, "hangs"));
 	{
 		const json_t *row = cache_row(&f, "hangs", &root);
 
@@ -263,7 +298,7 @@ static void breaker_opens_and_is_shown(void)
 	program_done(&ctl);
 	CU_ASSERT_TRUE(fixture_log_has(&f, "cache hangs"));
 	child_kill(&child); /* its frames come back all the same */
-	CU_ASSERT_EQUAL(take(client, FRAMES / 2), FRAMES / 2);
+	CU_ASSERT_TRUE(takes(client, FRAMES / 2));
 	pageclient_close(client);
 	fixture_close(&f);
 }
@@ -330,18 +365,19 @@ static void own_caches_are_left_to_the_caller(void)
 static void enomem_after_the_deadline_names_the_owners(void)
 {
 	struct fixture f;
-	struct holder hog = {&f, "the hog", HOLDER_KEEPS, FRAMES};
+	struct holder hog = {&f, "the hog", HOLDER_KEEPS, FRAMES, FRAMES * 15 / 16};
 	struct child child;
 	pageclient *client;
-	uint64_t n, before;
+	uint64_t n, before, until = clock_until(CLOCK_PATIENCE_MS);
 	char pid[32];
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	CU_ASSERT_TRUE(holder_start(&child, &hog, &n));
 	client = open_client(&f, 300);
-	(void)take(client, FRAMES);
-	before = clock_now_ms();
-	CU_ASSERT_PTR_NULL(pageclient_alloc(client, 0, 0));
+	do { /* a server that is late may not answer at all, or have had some frames left */
+		(void)take(client, FRAMES);
+		before = clock_now_ms();
+	} while ((pageclient_alloc(client, 0, 0) || errno != ENOMEM) && clock_pause(until));
 	CU_ASSERT_EQUAL(errno, ENOMEM);
 	CU_ASSERT_TRUE(clock_now_ms() - before >= 250);
 	CU_ASSERT_PTR_NOT_NULL(strstr(pageclient_error(), "the hog"));
@@ -377,19 +413,23 @@ static void start_waiting(const struct observer *observer, pageclient *client,
 static void who_waits_gets_what_another_gives_back(bool by_death)
 {
 	struct fixture f;
-	struct holder hog = {&f, "the hog", HOLDER_KEEPS, FRAMES};
+	struct holder hog = {&f, "the hog", HOLDER_KEEPS, FRAMES, FRAMES * 15 / 16};
 	struct observer observer;
 	struct child child;
 	pageclient *client, *filler;
 	pthread_t thread;
-	uint64_t n;
+	uint64_t n, until = clock_until(CLOCK_PATIENCE_MS);
 	void *frame;
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	CU_ASSERT_TRUE(observer_open(&observer, &f));
 	CU_ASSERT_TRUE(holder_start(&child, &hog, &n));
 	filler = open_client(&f, 200); /* what the hog's last try left */
-	(void)take(filler, FRAMES);
+	do
+		(void)take(filler, FRAMES);
+	while (shm_view_counter(&observer.view, COUNTER_nr_free_pages) >
+		       observer.view.zones[0].watermark_min &&
+	       clock_pause(until));
 	client = open_client(&f, CLOCK_PATIENCE_MS);
 	start_waiting(&observer, client, &thread);
 	if (by_death)
@@ -418,7 +458,7 @@ static void who_waits_gets_what_the_dead_had(void)
 static void reclaim_brings_back_what_was_asked_for(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "first", HOLDER_PRUNES, FRAMES / 2};
+	struct holder holder = {&f, "first", HOLDER_PRUNES, FRAMES / 2, 0};
 	struct child child;
 	struct program ctl;
 	json_t *root;

@@ -34,8 +34,8 @@ static struct stage *stage_open(uint32_t lines, uint32_t columns)
 	if (!s)
 		abort();
 	CU_ASSERT_TRUE(fixture_open(&s->f, config));
-	s->holders[0] = (struct holder){&s->f, "aaa", HOLDER_KEEPS, 200};
-	s->holders[1] = (struct holder){&s->f, "bbb", HOLDER_PRUNES, 4000};
+	s->holders[0] = (struct holder){&s->f, "aaa", HOLDER_KEEPS, 200, 0};
+	s->holders[1] = (struct holder){&s->f, "bbb", HOLDER_PRUNES, 4000, 0};
 	for (int i = 0; i < 2; i++)
 		CU_ASSERT_TRUE(holder_start(&s->child[i], &s->holders[i], &n));
 	CU_ASSERT_TRUE(show(s, lines, columns, "vt52", false));

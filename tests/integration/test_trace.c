@@ -91,7 +91,7 @@ static void slow_allocations_are_measured(void)
 {
 	struct background trace;
 	struct fixture f;
-	struct holder holder = {&f, "slow", HOLDER_KEEPS, 2000};
+	struct holder holder = {&f, "slow", HOLDER_KEEPS, 2000, 0};
 	struct child child;
 	char path[160], *text;
 	uint64_t n;
@@ -115,8 +115,8 @@ static void who_is_pruned_by_whom_is_seen(void)
 {
 	struct background trace;
 	struct fixture f;
-	struct holder pruned = {&f, "pruned", HOLDER_PRUNES, HOLDER_MAX};
-	struct holder needs = {&f, "needs", HOLDER_KEEPS, 2000};
+	struct holder pruned = {&f, "pruned", HOLDER_PRUNES, HOLDER_MAX, HOLDER_SURE};
+	struct holder needs = {&f, "needs", HOLDER_KEEPS, 2000, 0};
 	struct child first, second;
 	char path[160], *text;
 	uint64_t n;

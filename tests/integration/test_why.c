@@ -151,7 +151,7 @@ static void a_frame_is_pinned_then_not_then_free(void)
 static void a_stopped_process_is_the_reason(void)
 {
 	struct fixture f;
-	struct holder holder = {&f, "stopped", HOLDER_PRUNES, 1000};
+	struct holder holder = {&f, "stopped", HOLDER_PRUNES, 1000, 0};
 	struct child child;
 	uint64_t n;
 

@@ -4,6 +4,7 @@
  * the server is killed, and all go on. What they cost in descriptors and memory is printed. */
 #include "paged/files.h"
 #include "tests/integration/child.h"
+#include "tests/integration/clock.h"
 #include "tests/integration/fixture.h"
 #include "tests/integration/raw.h"
 
@@ -90,6 +91,9 @@ static void crowd_attach(struct crowd *crowd)
 	PAGECLIENT_INIT(struct pageclient_options, &options);
 	options.socket = crowd->fixture->socket;
 	options.name = name;
+	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
+	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	for (uint32_t i = 0; i < CLIENTS; i++) {
 		(void)snprintf(name, sizeof(name), "crowd %u.%u", crowd->number, i);
 		CHILD_CHECK(pageclient_open(&options, &crowd->client[i]) == 0);
