@@ -191,14 +191,15 @@ int pool_judge_refill(const struct pool *pool, client_id client, uint32_t thread
 }
 
 /* How many a refill of the magazine brings it to. While the zone is short nobody gets more than a
- * batch ahead of need. */
+ * batch ahead of need, nor as much as would make it short: caches would be pruned for that. */
 static uint64_t refill_target(const struct pool *pool, const struct magazine *magazine,
 			      uint32_t want)
 {
 	const struct shm_head *head = magazine->head;
-	uint64_t target = pool_nr_free(pool) < pool_watermark_high(pool)
-				  ? head->batch
-				  : (uint64_t)head->batch << head->scale;
+	uint64_t free = pool_nr_free(pool), high = pool_watermark_high(pool);
+	uint64_t spare = free > high ? (free - high) >> magazine->order : 0;
+	uint64_t bulk = (uint64_t)head->batch << head->scale;
+	uint64_t target = bits_max(bits_min(bulk, spare), head->batch);
 
 	return bits_min(bits_max(target, want), magazine_n_max(head->capacity));
 }

@@ -327,6 +327,29 @@ static void the_tick_shows_what_lies_in_magazines(void)
 	teardown(&f);
 }
 
+/* It is ahead of need, and no reason to prune anybody's caches. */
+static void no_bulk_makes_the_zone_short(void)
+{
+	struct fixture f;
+	client_id other;
+	uint64_t high;
+
+	setup(&f, 16384, 0);
+	for (uint32_t i = 0; i < 6; i++) {
+		(void)refill(&f, 0);
+		empty(&f);
+	}
+	high = pool_watermark_high(f.pool.pool);
+	other = fixture_pool_client(&f.pool, 0);
+	while (pool_nr_free(f.pool.pool) > high + 100)
+		(void)fixture_pool_alloc(&f.pool, other, 0);
+	CU_ASSERT_EQUAL(refill(&f, 0), 100);
+	CU_ASSERT_EQUAL(pool_nr_free(f.pool.pool), high);
+	empty(&f);
+	CU_ASSERT_EQUAL(refill(&f, 0), f.hot->batch);
+	teardown(&f);
+}
+
 CU_TestInfo test_magazine[] = {
 	{"a new magazine is empty and sized by the batch",
 	 a_new_magazine_is_empty_and_sized_by_the_batch},
@@ -352,5 +375,6 @@ CU_TestInfo test_magazine[] = {
 	{"threads and magazines that are not there are refused",
 	 threads_and_magazines_that_are_not_there_are_refused},
 	{"the tick shows what lies in magazines", the_tick_shows_what_lies_in_magazines},
+	{"no bulk makes the zone short", no_bulk_makes_the_zone_short},
 	CU_TEST_INFO_NULL,
 };
