@@ -231,7 +231,9 @@ static void zones_are_shown_and_outlive_the_daemon(void)
 /* --- large blocks --------------------------------------------------------------------------- */
 
 #define SEGMENT_FRAMES 8192u
-static const char one[] = "[segment]\nsize = 32M\nbacking = posix\n[pcp]\nbatch = 16\n";
+/* No refills ahead of need: what is free stays free, and is what a large block is made of. */
+static const char one[] = "[segment]\nsize = 32M\nbacking = posix\n[pcp]\nbatch = 16\n"
+			  "busy_poll = 0\n";
 
 /* Two clients in turn, so that each pageblock has frames of both. */
 static uint32_t fill_with_purgeable(pageclient *const client[2])
