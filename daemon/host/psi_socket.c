@@ -214,19 +214,35 @@ static void on_bytes(struct subscriber *sub, const char *bytes, size_t n)
 	}
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events)
+static void read_some(struct subscriber *sub)
 {
-	struct subscriber *sub = poll->data;
 	char bytes[2 * PSI_SOCKET_TRIGGER_BYTES];
-	ssize_t n;
+	ssize_t n = read(sub->fd, bytes, sizeof(bytes));
 
-	(void)events;
-	n = status < 0 ? 0 : read(sub->fd, bytes, sizeof(bytes));
 	if (n > 0)
 		on_bytes(sub, bytes, (size_t)n);
 	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
 		subscriber_close(sub);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct subscriber *sub = poll->data;
+
+	(void)events;
+	if (status < 0)
+		subscriber_close(sub);
+	else
+		read_some(sub);
 	set_timer(sub->owner);
+}
+
+/* Its second is over. What it wrote may lie there if it was we who had no processor. */
+static void on_silence(struct subscriber *sub)
+{
+	read_some(sub);
+	if (sub->state == SUBSCRIBER_READING)
+		take_trigger(sub);
 }
 
 /* Looks at the window; true if there is something left in it. */
@@ -260,7 +276,7 @@ static void on_timer(uv_timer_t *timer)
 		struct subscriber *sub = &s->subscriber[i];
 
 		if (sub->state == SUBSCRIBER_READING && now >= sub->deadline_ns)
-			take_trigger(sub);
+			on_silence(sub);
 		else if (sub->state == SUBSCRIBER_WATCHING)
 			any |= look(sub, now);
 	}
