@@ -31,7 +31,7 @@ void exporter_fetch(const struct exporter *exporter, const char *path, const cha
 		    const char *value, struct program *ret_program)
 {
 	char url[256];
-	const char *argv[] = {"curl", "-sS", "-m", "20", url, option, value, NULL};
+	const char *argv[] = {"curl", "-sS", "-m", "60", url, option, value, NULL};
 
 	(void)snprintf(url, sizeof(url), "%s%s", exporter->url, path);
 	program_run(ret_program, argv);

@@ -152,7 +152,7 @@ static void write_scrape_config(const struct fixture *f, const struct exporter *
 	file = fopen(ret_path, "we");
 	CU_ASSERT_PTR_NOT_NULL_FATAL(file);
 	(void)fprintf(file,
-		      "global:\n  scrape_interval: 200ms\n  scrape_timeout: 200ms\n"
+		      "global:\n  scrape_interval: 500ms\n  scrape_timeout: 500ms\n"
 		      "scrape_configs:\n  - job_name: paged\n    static_configs:\n"
 		      "      - targets: ['%s']\n",
 		      exporter->url + strlen("http://"));

@@ -16,7 +16,7 @@
 extern CU_TestInfo test_machine[];
 
 #define MIB (UINT64_C(1) << 20)
-#define PATIENCE_MS 10000u /* for what comes at once */
+#define PATIENCE_MS 60000u /* for what comes at once */
 
 struct fixture {
 	char root[64];
