@@ -15,6 +15,7 @@
 extern CU_TestInfo test_huge[];
 
 #define FRAMES 12000u /* of 16384 */
+#define LARGE 10u     /* an order that is asked for by a request */
 
 /* --- contents ----------------------------------------------------------------------------------
  */
@@ -62,9 +63,12 @@ static bool is_mapped(const struct fixture *f)
 	return found;
 }
 
+/* Close does not wait long for a daemon that it has not found again. */
 static void let_go(struct holder *holder, const struct fixture *f)
 {
 	CU_ASSERT_TRUE(is_mapped(f));
+	pageclient_free(holder->client, pageclient_alloc(holder->client, LARGE, 0), LARGE);
+	CU_ASSERT_EQUAL(fixture_status(holder->client).state, PAGECLIENT_CONNECTED);
 	for (uint32_t i = 0; i < FRAMES; i++)
 		pageclient_free(holder->client, holder->frame[i], 0);
 	pageclient_close(holder->client);

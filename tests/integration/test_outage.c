@@ -245,14 +245,10 @@ static void caches_that_went_while_away_are_forgotten(void)
 static bool gives_back(const struct outage *outage, pageclient *client, uint64_t n_frames)
 {
 	const struct shm_client *shown = observer_find(&outage->observer, getpid(), "survivor");
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
 	for (uint64_t until = clock_until(CLOCK_PATIENCE_MS); shown && clock_pause(until);) {
 		if (shm_load(&shown->nr_owned) < n_frames)
 			return true;
-		(void)pageclient_read_status(client, &status); /* in time or not */
-		pageclient_free_slow(client, pageclient_alloc_slow(client, 0, 0), 0);
+		pageclient_free(client, pageclient_alloc(client, BLOCK_ORDER, 0), BLOCK_ORDER);
 	}
 	return false;
 }

@@ -255,18 +255,35 @@ static void who_is_killed_from_outside_is_followed_as_often_as_that_happens(void
 	scene_close(&scene);
 }
 
+/* Ends each server as soon as it is there, until there comes no more; kills between crashes change
+ * nothing. On a busy machine one may live for a second before it is seen, and the row begins anew.
+ * Returns how many. */
+static uint32_t crash_servers(const struct scene *scene)
+{
+	struct pollfd end = {.fd = scene->fixture.pidfd, .events = POLLIN};
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	uint32_t n = 0;
+	pid_t last = 0;
+
+	while (poll(&end, 1, 0) == 0 && clock_pause(until)) {
+		pid_t server = server_of(scene);
+
+		if (server == last || kill(server, n % 4 == 3 ? SIGKILL : SIGABRT) < 0)
+			continue;
+		last = server;
+		n++;
+	}
+	return n;
+}
+
 static void supervisor_gives_up_after_ten_crashes_in_a_row(void)
 {
 	struct scene scene;
-	bool good = scene_open(&scene, posix);
 
-	for (uint32_t i = 0; good && i + 1 < DEATHS_MAX;
-	     i++) /* kills between them change nothing */
-		good = end_server(&scene, SIGABRT) && (i % 3 || kill_server(&scene));
-	CU_ASSERT_TRUE(good);
-	CU_ASSERT_EQUAL(kill(server_of(&scene), SIGABRT), 0);
+	CU_ASSERT_TRUE(scene_open(&scene, posix));
+	CU_ASSERT_TRUE(crash_servers(&scene) >= DEATHS_MAX);
 	CU_ASSERT_EQUAL(status_of_end(&scene.fixture), 1);
-	CU_ASSERT_TRUE(fixture_log_has(&scene.fixture, "giving up"));
+	CU_ASSERT_TRUE(fixture_log_has(&scene.fixture, "10 servers in a row died"));
 	CU_ASSERT_EQUAL(access(scene.fixture.socket, F_OK), -1);
 	CU_ASSERT_TRUE(fixture_start(&scene.fixture));
 	CU_ASSERT_TRUE(owned(&scene) >= FRAMES);
