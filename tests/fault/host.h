@@ -13,7 +13,7 @@
 
 /* How long anything may take once nothing fails any more. Lower: a loaded machine fails; higher: a
  * hang costs more. */
-#define HOST_PATIENCE_MS 15000u
+#define HOST_PATIENCE_MS 60000u
 #define HOST_TEXT_BYTES 512u
 
 struct host_options {
