@@ -258,6 +258,14 @@ bool host_observe(const struct host *host, struct shm_view *ret_view)
 	return attached;
 }
 
+bool host_observe_surely(struct host *host, struct shm_view *ret_view)
+{
+	for (uint64_t until = clock_until(HOST_PATIENCE_MS); !host_observe(host, ret_view);)
+		if (host_has_ended(host, 1) || clock_left_ms(until) == 0)
+			return false;
+	return true;
+}
+
 bool host_serves(const struct host *host)
 {
 	struct shm_view view;

@@ -55,6 +55,8 @@ void host_disarm(struct host *host);
 
 /* META, if somebody answers a Hello at once; detach it. */
 bool host_observe(const struct host *host, struct shm_view *ret_view);
+/* The same of one that serves: it may be late. */
+bool host_observe_surely(struct host *host, struct shm_view *ret_view);
 bool host_serves(const struct host *host);
 /* Waits until it serves or has ended. */
 bool host_gets_ready(struct host *host, uint32_t ms);

@@ -66,7 +66,7 @@ bool trial_begin(struct trial *trial)
 
 	if (!host_start(&trial->host, true) || !host_gets_ready(&trial->host, HOST_PATIENCE_MS))
 		return trial_wrong(trial, "no daemon to begin with");
-	if (!host_observe(&trial->host, &view))
+	if (!host_observe_surely(&trial->host, &view))
 		return trial_wrong(trial, "no META to begin with");
 	trial->instance_id = view.header->instance_id;
 	trial->server = (pid_t)view.header->daemon_pid;
@@ -171,7 +171,7 @@ static bool check_next_start(struct trial *trial)
 
 	if (!host_start(&trial->host, false) || !host_gets_ready(&trial->host, HOST_PATIENCE_MS))
 		return trial_wrong(trial, "the next start does not serve");
-	if (!host_observe(&trial->host, &view))
+	if (!host_observe_surely(&trial->host, &view))
 		return trial_wrong(trial, "the next start has no META");
 	id = view.header->instance_id;
 	shm_view_detach(&view);

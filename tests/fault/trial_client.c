@@ -111,13 +111,23 @@ static bool begin(struct trial *trial)
 		       : trial_wrong(trial, "no daemon to begin with");
 }
 
+static bool find_server(struct trial *trial)
+{
+	struct shm_view view;
+
+	if (!host_observe_surely(&trial->host, &view))
+		return trial_wrong(trial, "no META to begin with");
+	trial->server = (pid_t)shm_load32(&view.header->daemon_pid);
+	shm_view_detach(&view);
+	return true;
+}
+
 static bool run(struct trial *trial, const char *phase)
 {
 	struct program program;
 
-	if (!begin(trial))
+	if (!begin(trial) || !find_server(trial))
 		return false;
-	trial->server = host_server(&trial->host);
 	trial->n_fds = host_count_fds(trial->server);
 	return program_start(trial, phase, &program) && program_end(trial, &program) &&
 	       trial_settle(trial);
@@ -145,9 +155,8 @@ bool trial_client_resume(struct trial *trial)
 	bool good;
 	char line[2];
 
-	if (!begin(trial) || !program_start(trial, "resume", &program))
+	if (!begin(trial) || !find_server(trial) || !program_start(trial, "resume", &program))
 		return false;
-	trial->server = host_server(&trial->host);
 	good = program_speaks(trial, &program) && read(program.out, line, 2) == 2 && line[0] == '-';
 	if (good) {
 		uint64_t until = clock_until(HOST_PATIENCE_MS);

@@ -244,12 +244,36 @@ void fixture_stop_by(struct fixture *fixture, int signal)
 	}
 }
 
+/* The process that the supervisor has, or the last of its children; -1: none, or it cannot be seen.
+ */
+static int open_server(const struct fixture *fixture)
+{
+	char path[64];
+	int pid = 0;
+	FILE *file;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", fixture->pid, fixture->pid);
+	file = fopen(path, "re");
+	while (file && fscanf(file, "%d", &pid) == 1)
+		;
+	if (file)
+		(void)fclose(file);
+	return pid > 0 ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+}
+
 void fixture_kill(struct fixture *fixture)
 {
+	struct pollfd server = {.fd = -1, .events = POLLIN};
+
 	if (!fixture->pid)
 		return;
+	server.fd = open_server(fixture);
 	(void)kill(fixture->pid, SIGKILL);
 	(void)reap(fixture);
+	if (server.fd < 0)
+		return;
+	(void)poll(&server, 1, (int)CLOCK_PATIENCE_MS);
+	(void)close(server.fd);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)

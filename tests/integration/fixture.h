@@ -44,7 +44,7 @@ pid_t fixture_server(const struct fixture *fixture);
 /* SIGTERM; asserts an orderly end. */
 void fixture_stop(struct fixture *fixture);
 void fixture_stop_by(struct fixture *fixture, int signal);
-/* SIGKILL. */
+/* SIGKILL; its server has ended, too, when this returns. */
 void fixture_kill(struct fixture *fixture);
 /* Stops what runs, removes everything, asserts that nothing is left. */
 void fixture_close(struct fixture *fixture);

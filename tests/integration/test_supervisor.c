@@ -298,7 +298,8 @@ static void server_goes_with_its_supervisor(void)
 	if (!scene_open(&scene, posix))
 		return;
 	pidfd = (int)syscall(SYS_pidfd_open, server_of(&scene), 0);
-	fixture_kill(&scene.fixture);
+	CU_ASSERT_EQUAL(kill(scene.fixture.pid, SIGKILL), 0);
+	CU_ASSERT_EQUAL(fixture_end(&scene.fixture), -SIGKILL);
 	CU_ASSERT_TRUE(fixture_start(&scene.fixture)); /* at once: it waits for what still dies */
 	CU_ASSERT_TRUE(waits_for_death(pidfd));
 	CU_ASSERT_TRUE(fixture_check(&scene.fixture));
