@@ -149,6 +149,7 @@ static int hold(int fd, void *arg)
 	options.socket = holder->fixture->socket;
 	options.name = holder->name;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = 3000;
 	CHILD_CHECK(pageclient_open(&options, &stack->client) == 0);
 	open_cache(stack, holder);

@@ -121,6 +121,7 @@ _Noreturn static void live_inside(int fd)
 	options.socket = SOCKET_INSIDE;
 	options.name = "inside";
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	CHILD_CHECK(pageclient_open(&options, &client) == 0);
 	while (child_hear(fd, &what)) {

@@ -25,6 +25,7 @@ static int open_with(const struct fixture *f, uint32_t flags, uint32_t max_threa
 	options.flags = flags;
 	options.max_threads = max_threads;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	return pageclient_open(&options, ret_client);
 }
@@ -280,6 +281,7 @@ static void own_limit_holds_and_survives_a_reload(void)
 	options.socket = f.socket;
 	options.max_frames = 100;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
 	CU_ASSERT_EQUAL(fixture_status(client).max, 100);

@@ -93,6 +93,7 @@ static void listener_open(struct listener *listener, const struct fixture *f)
 	options.socket = f->socket;
 	options.name = "listener";
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	options.on_pressure = on_pressure;
 	options.arg = listener;
@@ -309,6 +310,7 @@ static void who_waits_is_counted_and_told_to_subscribers(void)
 	options.socket = f.socket;
 	options.name = "hog";
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = 100;
 	CU_ASSERT_EQUAL_FATAL(pageclient_open(&options, &hog), 0);
 	options.name = "needy";

@@ -30,6 +30,7 @@ static pageclient *open_client(const struct fixture *f, uint32_t alloc_timeout_m
 	options.socket = f->socket;
 	options.name = "needy";
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = alloc_timeout_ms;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
 	return client;

@@ -36,6 +36,7 @@ static pageclient *impatient(const struct fixture *f, const char *name)
 	options.socket = f->socket;
 	options.name = name;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = 300;
 	CU_ASSERT_EQUAL(pageclient_open(&options, &client), 0);
 	return client;

@@ -214,6 +214,7 @@ static int run(int fd, void *arg)
 	options.socket = plan->fixture->socket;
 	options.name = name;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
+	options.call_timeout_ms = CLOCK_PATIENCE_MS;
 	options.alloc_timeout_ms = CLOCK_PATIENCE_MS;
 	r = pageclient_open(&options, &client);
 	if (r < 0)
