@@ -402,6 +402,45 @@ static void mode_of_the_socket_says_who_may_come(void)
 	fixture_close(&f);
 }
 
+/* --- without a supervisor -------------------------------------------------------------------- */
+
+static int be_alone(int fd, void *arg)
+{
+	struct fixture *f = arg;
+	char *argv[] = {strdup(fixture_paged()),
+			strdup("--no-supervisor"),
+			strdup("--config"),
+			f->config,
+			strdup("--runtime-dir"),
+			f->directory,
+			strdup("--instance"),
+			f->instance,
+			NULL};
+	int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
+
+	(void)fd;
+	(void)dup2(log, STDERR_FILENO);
+	execv(argv[0], argv);
+	return 127;
+}
+
+static void without_a_supervisor_there_is_one_process(void)
+{
+	struct child child;
+	struct fixture f;
+
+	fixture_make(&f, "[segment]\nsize = 64M\nbacking = posix\n");
+	CU_ASSERT_TRUE(child_start(&child, be_alone, &f));
+	CU_ASSERT_TRUE(fixture_log_gets(&f, "serving instance"));
+	CU_ASSERT_EQUAL(fixture_server(&f), child.pid);
+	CU_ASSERT_EQUAL(kill(child.pid, SIGTERM), 0);
+	CU_ASSERT_EQUAL(child_end(&child), 0);
+	CU_ASSERT_EQUAL(access(f.socket, F_OK), -1);
+	CU_ASSERT_TRUE(fixture_start(&f)); /* what it left is taken over */
+	CU_ASSERT_TRUE(fixture_log_has(&f, "as the last daemon left it"));
+	fixture_close(&f);
+}
+
 CU_TestInfo test_service[] = {
 	{"hangup reads the configuration again", hangup_reads_the_configuration_again},
 	{"terminate ends in order with clients attached",
@@ -415,5 +454,6 @@ CU_TestInfo test_service[] = {
 	{"committed in full is there from the start", committed_in_full_is_there_from_the_start},
 	{"user without privileges runs one", user_without_privileges_runs_one},
 	{"mode of the socket says who may come", mode_of_the_socket_says_who_may_come},
+	{"without a supervisor there is one process", without_a_supervisor_there_is_one_process},
 	CU_TEST_INFO_NULL,
 };

@@ -455,45 +455,6 @@ static void service_manager_hears_one_voice(void)
 	fixture_close(&f);
 }
 
-/* --- without one ---------------------------------------------------------------------------- */
-
-static int be_alone(int fd, void *arg)
-{
-	struct fixture *f = arg;
-	char *argv[] = {strdup(fixture_paged()),
-			strdup("--no-supervisor"),
-			strdup("--config"),
-			f->config,
-			strdup("--runtime-dir"),
-			f->directory,
-			strdup("--instance"),
-			f->instance,
-			NULL};
-	int log = open(f->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-
-	(void)fd;
-	(void)dup2(log, STDERR_FILENO);
-	execv(argv[0], argv);
-	return 127;
-}
-
-static void without_a_supervisor_there_is_one_process(void)
-{
-	struct child child;
-	struct fixture f;
-
-	fixture_make(&f, posix);
-	CU_ASSERT_TRUE(child_start(&child, be_alone, &f));
-	CU_ASSERT_TRUE(fixture_log_gets(&f, "serving instance"));
-	CU_ASSERT_EQUAL(fixture_server(&f), child.pid);
-	CU_ASSERT_EQUAL(kill(child.pid, SIGTERM), 0);
-	CU_ASSERT_EQUAL(child_end(&child), 0);
-	CU_ASSERT_EQUAL(access(f.socket, F_OK), -1);
-	CU_ASSERT_TRUE(fixture_start(&f)); /* what it left is taken over */
-	CU_ASSERT_TRUE(fixture_log_has(&f, "as the last daemon left it"));
-	fixture_close(&f);
-}
-
 CU_TestInfo test_supervisor[] = {
 	{"killed server is followed by another", killed_server_is_followed_by_another},
 	{"nameless segment survives its server", nameless_segment_survives_its_server},
@@ -512,6 +473,5 @@ CU_TestInfo test_supervisor[] = {
 	 damage_while_running_leads_to_a_new_segment},
 	{"server that is told to stop ends all", server_that_is_told_to_stop_ends_all},
 	{"service manager hears one voice", service_manager_hears_one_voice},
-	{"without a supervisor there is one process", without_a_supervisor_there_is_one_process},
 	CU_TEST_INFO_NULL,
 };
