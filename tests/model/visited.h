@@ -7,11 +7,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct visited_slot {
+	uint32_t state; /* its index + 1; 0: empty */
+	uint32_t tag;   /* of its hash: most that differ are not looked at */
+};
+
 struct visited {
 	size_t state_bytes;
 	uint32_t n, max;
 	uint8_t *states;
-	uint32_t *table; /* open addressing over states, index + 1 */
+	struct visited_slot *table; /* open addressing over states */
 	uint32_t table_mask;
 };
 
