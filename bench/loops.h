@@ -45,11 +45,14 @@ LOOPS_INLINE bool loops_pair(const struct loops_hooks *hooks, void *heap, unsign
 	return true;
 }
 
-/* touch is a constant where it is called, so that nothing of it stays in a loop without. */
+/* touch is a constant where it is called, so that nothing of it stays in a loop without. The line
+ * follows from the whole number of the page (Knuth's multiplicative hash): from its lowest bits,
+ * which choose the sets of a cache as well, the lines of consecutive pages would meet in a
+ * thirtieth of the second cache's sets. */
 LOOPS_INLINE void loops_touch(void *frame, enum work_touch touch, int value)
 {
-	uintptr_t lines = WORK_TOUCH_LINES - 1;
-	uintptr_t line = touch == WORK_TOUCH ? ((uintptr_t)frame / WORK_TOUCH_BYTES) & lines : 0;
+	uint32_t page = (uint32_t)((uintptr_t)frame / WORK_TOUCH_BYTES);
+	uint32_t line = touch == WORK_TOUCH ? (page * 2654435761u) >> 26 : 0;
 
 	if (touch != WORK_PLAIN)
 		memset((char *)frame + line * WORK_LINE_BYTES, value, WORK_LINE_BYTES);

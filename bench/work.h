@@ -8,7 +8,6 @@
 
 #define WORK_LINE_BYTES 64u
 #define WORK_TOUCH_BYTES 4096u
-#define WORK_TOUCH_LINES (WORK_TOUCH_BYTES / WORK_LINE_BYTES)
 #define WORK_ORDER_LAST 9u
 /* Random places drawn beforehand; a power of two. Lower: the order repeats and the caches learn it.
  * Higher: reading the places costs misses of its own. */

@@ -53,11 +53,13 @@ int pcp_create(pageclient *client, struct pcp *pcp, uint64_t answer_ms, uint64_t
 	return 0;
 }
 
-/* What came may have been pushed by any thread of the process: acquire from every bottom. */
+/* What came may have been pushed or unpinned by any thread of the process: acquire from every
+ * bottom, and from the client for all slots. */
 static void pcp_acquire_all(pageclient *client)
 {
 	if (!client->ctl)
 		return;
+	__tsan_acquire(client);
 	(void)pthread_mutex_lock(&client->threads.lock);
 	for (uint32_t i = 0; i < client->threads.nr; i++) {
 		for (uint32_t m = 0; m < MAGAZINE_COUNT; m++)

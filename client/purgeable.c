@@ -227,6 +227,8 @@ static __attribute__((noinline)) void unpin_bad(const pageclient *client, pagecl
 
 void pageclient_unpin(pageclient *client, pageclient_slot slot)
 {
+	if (__tsan_release) /* it may be purged from here on, and come to another thread */
+		__tsan_release(client);
 	if (!pin_is_good(client, slot) ||
 	    purge_unpin(purge_slot_entry(client, slot), purge_generation(client)) != PURGE_OK)
 		unpin_bad(client, slot);
