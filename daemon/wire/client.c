@@ -120,7 +120,7 @@ static int client_watch(struct wire_client *client, int pidfd, int fd)
 	int r;
 
 	outbox_init(&client->events.outbox, wire->options.queue_bytes, WIRE_UPCALLS_MAX);
-	r = stream_open(&client->events, wire->loop, fd, &client_ops, client, &wire->streams);
+	r = stream_open(&client->events, wire->loop, fd, &client_ops, client, wire->buffer);
 	if (r < 0)
 		return r;
 	client->n_handles++;

@@ -108,7 +108,7 @@ static struct conn *conn_new(struct wire *wire, int fd)
 		return NULL;
 	}
 	outbox_init(&conn->stream.outbox, wire->options.queue_bytes, UINT32_MAX);
-	if (stream_open(&conn->stream, wire->loop, fd, &conn_ops, conn, &wire->streams) < 0) {
+	if (stream_open(&conn->stream, wire->loop, fd, &conn_ops, conn, wire->buffer) < 0) {
 		close(conn->pidfd);
 		free(conn);
 		return NULL;

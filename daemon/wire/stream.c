@@ -5,11 +5,9 @@
  * costs us a close() each. */
 #include "daemon/wire/stream.h"
 
-#include "paged/bits.h"
 #include "proto/codec.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -19,18 +17,6 @@
 
 /* Packets thrown away before a close; a peer that has more unread ones gets its ECONNRESET. */
 #define DISCARD_MAX 256u
-
-/* Handing over: see stream_hand_over(). A client elsewhere makes one in 256 messages try it, for
- * half a microsecond while nobody waits. Lower: more often; higher: who moved to our processor is
- * noticed later. */
-#define ALONE_MAX 255u
-/* How long the others' sockets are not looked at, and what is taken for somebody else's turn.
- * Lower: more requests pay for a wait; higher: others wait longer. */
-#define HAND_OVER_NS UINT64_C(50000)
-/* After somebody else's turn we keep the processor for so many times as long. Lower: who has a
- * process computing here and asks just so as to make us hand over takes more of our time, which is
- * everybody's; higher: a client here pays for each turn of a neighbour with more sleeps. */
-#define KEEP_TIMES 32u
 
 static void stream_on_poll(uv_poll_t *poll, int status, int events);
 
@@ -82,7 +68,7 @@ static void stream_tell(struct stream *stream, const struct msghdr *packet, size
 		text = "message larger than 65536 bytes";
 	else if (packet->msg_flags & MSG_CTRUNC)
 		text = "a message with more than one descriptor";
-	else if (codec_decode(stream->all->buffer, n, &message, &text) == 0)
+	else if (codec_decode(stream->buffer, n, &message, &text) == 0)
 		text = fd >= 0 && message.kind != MESSAGE_RESUME
 			       ? "only a Resume may carry a descriptor"
 			       : NULL;
@@ -92,14 +78,14 @@ static void stream_tell(struct stream *stream, const struct msghdr *packet, size
 		stream->ops->message(stream, &message, fd);
 }
 
-/* Reads one packet and tells the owner; false: there is none. */
-static bool stream_read(struct stream *stream)
+/* Reads one packet, if there is one, and tells the owner. */
+static void stream_read(struct stream *stream)
 {
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec iov = {.iov_base = stream->all->buffer, .iov_len = MESSAGE_BYTES_MAX};
+	struct iovec iov = {.iov_base = stream->buffer, .iov_len = MESSAGE_BYTES_MAX};
 	struct msghdr packet = {
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
@@ -111,10 +97,10 @@ static bool stream_read(struct stream *stream)
 
 	n = recvmsg(stream->fd, &packet, MSG_DONTWAIT | MSG_CMSG_CLOEXEC | MSG_NOSIGNAL);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
-		return false;
+		return;
 	if (n < 0 && errno == ECONNRESET && !stream->was_reset) {
 		stream->was_reset = true;
-		return false;
+		return;
 	}
 	fd = n < 0 ? -1 : packet_fd(&packet);
 	if (n > 0)
@@ -123,51 +109,11 @@ static bool stream_read(struct stream *stream)
 		stream->ops->ended(stream);
 	if (fd >= 0)
 		close(fd);
-	return true;
 }
 
 static bool stream_is_reading(const struct stream *stream)
 {
 	return stream->state == STREAM_OPEN || stream->state == STREAM_MUTE;
-}
-
-/* A client on our own processor runs when we hand that over, and has sent its next request when we
- * get it back: nobody slept, and nobody had to be woken. One on another processor has not; and
- * where a third one runs here, it is long until we get it back, and who asks meanwhile finds us not
- * asleep, and cannot wake us. So after each time in vain twice as many messages go by without, and
- * after each other a quarter less: who makes every second one long gains nothing. And only the one
- * client that was heard of last has it: of several that ask each has its turn. How long others'
- * turns were is held against all streams together: to come again, or to be many, gains nothing
- * either. */
-static void stream_hand_over(struct stream *stream)
-{
-	struct streams *all = stream->all;
-	bool is_first = all->last != stream, came;
-	uint64_t begin_ns, now_ns, turn_ns;
-
-	all->last = stream;
-	if (stream->n_alone > 0) {
-		stream->n_alone--;
-		return;
-	}
-	if (is_first)
-		return;
-	begin_ns = now_ns = uv_hrtime();
-	if (now_ns < all->keep_until_ns)
-		return;
-	do {
-		turn_ns = now_ns;
-		(void)sched_yield();
-		came = stream_read(stream);
-		now_ns = uv_hrtime();
-	} while (came && now_ns - begin_ns < HAND_OVER_NS && stream->state == STREAM_OPEN);
-	if (now_ns - turn_ns >= HAND_OVER_NS)
-		all->keep_until_ns = now_ns + KEEP_TIMES * (now_ns - turn_ns);
-	if (!came || now_ns - turn_ns >= HAND_OVER_NS)
-		stream->n_alone_next = (uint16_t)bits_min(2 * stream->n_alone_next + 1u, ALONE_MAX);
-	else
-		stream->n_alone_next = (uint16_t)(stream->n_alone_next * 3u / 4);
-	stream->n_alone = stream->n_alone_next;
 }
 
 static void stream_flush(struct stream *stream)
@@ -198,9 +144,8 @@ static void stream_on_poll(uv_poll_t *poll, int status, int events)
 	}
 	/* One packet. Most have one, and a second read would be a system call to learn that; where
 	 * there are more the loop comes again, after the others had their turn. */
-	if ((events & UV_READABLE) && stream_is_reading(stream) && stream_read(stream) &&
-	    stream->state == STREAM_OPEN)
-		stream_hand_over(stream);
+	if ((events & UV_READABLE) && stream_is_reading(stream))
+		stream_read(stream);
 	stream_watch(stream);
 }
 
@@ -212,7 +157,7 @@ static void stream_on_closed(uv_handle_t *handle)
 }
 
 int stream_open(struct stream *stream, uv_loop_t *loop, int fd, const struct stream_ops *ops,
-		void *owner, struct streams *all)
+		void *owner, uint8_t *buffer)
 {
 	int r = uv_poll_init(loop, &stream->poll, fd);
 
@@ -223,10 +168,9 @@ int stream_open(struct stream *stream, uv_loop_t *loop, int fd, const struct str
 	stream->fd = fd;
 	stream->watched = 0;
 	stream->was_reset = false;
-	stream->n_alone = stream->n_alone_next = 0;
 	stream->ops = ops;
 	stream->owner = owner;
-	stream->all = all;
+	stream->buffer = buffer;
 	stream_watch(stream);
 	return 0;
 }

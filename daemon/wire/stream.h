@@ -31,13 +31,6 @@ struct stream_ops {
 	void (*closed)(struct stream *stream); /* the watcher is gone */
 };
 
-/* What all streams of a loop share; zeroed memory to begin with. */
-struct streams {
-	const struct stream *last; /* a message came from; for comparison alone */
-	uint64_t keep_until_ns;    /* the processor is not handed over before */
-	uint8_t buffer[MESSAGE_BYTES_MAX];
-};
-
 enum stream_state { STREAM_OPEN, STREAM_DRAINING, STREAM_MUTE, STREAM_CLOSED };
 
 struct stream {
@@ -45,19 +38,17 @@ struct stream {
 	enum stream_state state;
 	int fd; /* -1 when CLOSED */
 	int watched;
-	bool was_reset;   /* ECONNRESET was read once; what the peer sent before is behind it */
-	uint16_t n_alone; /* messages still to come before the processor is handed over again */
-	uint16_t n_alone_next; /* as many after the next time in vain */
+	bool was_reset; /* ECONNRESET was read once; what the peer sent before is behind it */
 	const struct stream_ops *ops;
 	void *owner;
-	struct streams *all;
+	uint8_t *buffer; /* MESSAGE_BYTES_MAX bytes to receive into, shared by all streams */
 	struct outbox outbox;
 };
 
 /* Watches fd, which is the stream's from then on. Returns 0 or -errno; fd stays the caller's
  * then. The outbox is to be set up by the caller. */
 int stream_open(struct stream *stream, uv_loop_t *loop, int fd, const struct stream_ops *ops,
-		void *owner, struct streams *all);
+		void *owner, uint8_t *buffer);
 /* Idempotent. */
 void stream_close(struct stream *stream);
 

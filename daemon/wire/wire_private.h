@@ -74,7 +74,7 @@ struct wire {
 	uint32_t n_draining;
 	struct conn *draining[WIRE_DRAINING_MAX];
 	struct wire_client *clients[SHM_MAX_CLIENTS + 1];
-	struct streams streams;
+	uint8_t buffer[MESSAGE_BYTES_MAX];
 };
 
 /* wire.c: stamps the event with the time and hands it over. */

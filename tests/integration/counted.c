@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -24,8 +23,7 @@ static uint64_t load(const uint64_t *count)
 
 struct counted counted_own(void)
 {
-	return (struct counted){load(&counted->mallocs), load(&counted->calls),
-				load(&counted->waits)};
+	return (struct counted){load(&counted->mallocs), load(&counted->calls)};
 }
 
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
@@ -95,8 +93,7 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t bytes)
 /* --- the kernel --- */
 
 /* Defines the call, which counts and does what libc's does. */
-#define CALL(type, name, parameters, arguments) CALL_THAT(0, type, name, parameters, arguments)
-#define CALL_THAT(waits_, type, name, parameters, arguments)                                       \
+#define CALL(type, name, parameters, arguments)                                                    \
 	type name parameters                                                                       \
 	{                                                                                          \
 		static type(*next) parameters;                                                     \
@@ -104,23 +101,18 @@ int posix_memalign(void **ret_memory, size_t alignment, size_t bytes)
 		if (!next)                                                                         \
 			*(void **)(&next) = dlsym(RTLD_NEXT, #name);                               \
 		count(&counted->calls);                                                            \
-		if (waits_)                                                                        \
-			count(&counted->waits);                                                    \
 		return next arguments;                                                             \
 	}
 CALL(int, epoll_ctl, (int set, int operation, int fd, struct epoll_event *event),
      (set, operation, fd, event))
-CALL_THAT(1, int, epoll_wait, (int set, struct epoll_event *events, int n, int ms),
-	  (set, events, n, ms))
-CALL_THAT(1, int, epoll_pwait,
-	  (int set, struct epoll_event *events, int n, int ms, const sigset_t *mask),
-	  (set, events, n, ms, mask))
+CALL(int, epoll_wait, (int set, struct epoll_event *events, int n, int ms), (set, events, n, ms))
+CALL(int, epoll_pwait, (int set, struct epoll_event *events, int n, int ms, const sigset_t *mask),
+     (set, events, n, ms, mask))
 CALL(int, getrusage, (__rusage_who_t who, struct rusage *usage), (who, usage))
 CALL(int, poll, (struct pollfd * fds, nfds_t n, int ms), (fds, n, ms))
 CALL(ssize_t, read, (int fd, void *bytes, size_t n), (fd, bytes, n))
 CALL(ssize_t, recv, (int fd, void *bytes, size_t n, int flags), (fd, bytes, n, flags))
 CALL(ssize_t, recvmsg, (int fd, struct msghdr *packet, int flags), (fd, packet, flags))
-CALL(int, sched_yield, (void), ())
 CALL(ssize_t, send, (int fd, const void *bytes, size_t n, int flags), (fd, bytes, n, flags))
 CALL(ssize_t, sendmsg, (int fd, const struct msghdr *packet, int flags), (fd, packet, flags))
 CALL(int, timerfd_settime,

@@ -14,8 +14,7 @@
 
 struct counted {
 	uint64_t mallocs;
-	uint64_t calls; /* of all that are counted */
-	uint64_t waits; /* those of them that ask an epoll set */
+	uint64_t calls;
 };
 
 /* Of this process, so far. */

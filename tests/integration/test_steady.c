@@ -239,53 +239,6 @@ static void a_request_takes_two_system_calls_here_and_three_there(void)
 	tally_close(&tally);
 }
 
-static bool stay_on(int cpu)
-{
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET((size_t)cpu, &cpus);
-	return sched_setaffinity(0, sizeof(cpus), &cpus) == 0;
-}
-
-static void asks(pageclient *client)
-{
-	struct pageclient_status status;
-
-	PAGECLIENT_INIT(struct pageclient_status, &status);
-	for (uint32_t k = 0; k < REQUESTS; k++)
-		CU_ASSERT_EQUAL_FATAL(pageclient_read_status(client, &status), 0);
-}
-
-/* Others may run there as well, so it gets several chances. */
-static void on_one_processor_it_is_handed_over_and_nobody_sleeps(void)
-{
-	uint64_t least = UINT64_MAX;
-	cpu_set_t all;
-	struct fixture f;
-	struct tally tally;
-	pageclient *client;
-
-	CU_ASSERT_EQUAL_FATAL(sched_getaffinity(0, sizeof(all), &all), 0);
-	CU_ASSERT_TRUE_FATAL(stay_on(sched_getcpu())); /* the daemon inherits that */
-	if (tally_start(&tally, &f, asleep)) {
-		client = fixture_client(&f, "steady");
-		for (uint64_t until = clock_until(CLOCK_PATIENCE_MS);
-		     least > REQUESTS / 2 && clock_pause(until);) {
-			uint64_t before = tally.count->waits;
-
-			asks(client);
-			before = tally.count->waits - before;
-			least = before < least ? before : least;
-		}
-		CU_ASSERT(least <= REQUESTS / 2);
-		pageclient_close(client);
-		fixture_close(&f);
-		tally_close(&tally);
-	}
-	CU_ASSERT_EQUAL(sched_setaffinity(0, sizeof(all), &all), 0);
-}
-
 CU_TestInfo test_steady[] = {
 	{"who takes steadily is refilled without a request",
 	 who_takes_steadily_is_refilled_without_a_request},
@@ -293,7 +246,5 @@ CU_TestInfo test_steady[] = {
 	{"steady work asks the heap for nothing", steady_work_asks_the_heap_for_nothing},
 	{"a request takes two system calls here and three there",
 	 a_request_takes_two_system_calls_here_and_three_there},
-	{"on one processor it is handed over and nobody sleeps",
-	 on_one_processor_it_is_handed_over_and_nobody_sleeps},
 	CU_TEST_INFO_NULL,
 };
