@@ -350,7 +350,7 @@ void pool_purge_anew(struct pool *pool, client_id client);
 bool pool_purge_is_looking(const struct pool *pool);
 /* Should it have come farther by now? When it is very late a purge goes on with it itself. */
 bool pool_purge_is_behind(const struct pool *pool);
-/* Goes on with it for some 10 us. */
+/* Goes on with it for some 5 us. */
 void pool_purge_ahead(struct pool *pool);
 /* CLOCK_REALTIME, for purged_ns of those whose frames are purged from here on. */
 void pool_set_time(struct pool *pool, uint64_t real_ns);

@@ -53,8 +53,8 @@
 #define VICTIM_SLOTS_MAX 1024u
 #define VICTIM_SLICE 65536u /* entries; higher: a slice holds the loop longer than 0.1 ms */
 /* Work of a step between two requests. Lower: a step costs more than what it does; higher: who
- * comes meanwhile waits longer than 10 us. */
-#define VICTIM_AHEAD 8192
+ * comes meanwhile waits longer than 5 us. */
+#define VICTIM_AHEAD 4096
 /* Victims of a slice. Lower: more calls for the same; higher: a slice is longer than 0.2 ms. */
 #define VICTIM_TRIES 1024u
 /* Misses for each victim of a list that is taken. Lower: a busy cache is left out; higher: a liar
