@@ -143,7 +143,6 @@ static int dispatch_state(pageclient *client)
 	int n = 0;
 
 	dispatch_drain(client->wake_fd);
-	dispatch_drain(client->timer_fd);
 	state = client_state(client);
 	generation = rpc_generation(client); /* last: what comes between is told at the next wake */
 	if (generation != client->generation_told && client->state_told == PAGECLIENT_CONNECTED)
@@ -194,6 +193,7 @@ static int dispatch_run(pageclient *client)
 		return error_set(-ENOMEM, "no memory to read upcalls into");
 	dispatch_check_hangup(client);
 	n += dispatch_state(client);
+	dispatch_drain(client->timer_fd); /* only here: the step arms it for the next one */
 	client_resume_step(client);
 	dispatch_take_events(client);
 	for (uint32_t i = 0; i < CLIENT_DISPATCH_MAX && !client->events_ended; i++) {
