@@ -445,9 +445,7 @@ int registry_add(pageclient *client);
 void registry_visit(void (*visit)(pageclient *client));
 void registry_remove(pageclient *client);
 
-/* release.c */
-
-/* The frame that starts at an address; -EFAULT if none does. */
+/* release.c: the frame that starts at an address; -EFAULT if none does. */
 int client_frame_pfn(const pageclient *client, const void *frame, pfn_t *ret_pfn);
 /* Is pfn the head of a block OWNED by this client? At most two loads of META. */
 bool client_block(const pageclient *client, pfn_t pfn, order_t *ret_order);
@@ -458,16 +456,17 @@ void *deferred_take(pageclient *client, order_t order);
 /* Moves frames of the deferred list into magazines, or back to the daemon. */
 void deferred_flush(pageclient *client, struct pcp *pcp);
 
-/* share.c: does this process hold a reference of the shared frame? shares.lock is the caller's. */
+/* share.c: does this process hold a reference of the frame? With shares.lock held. */
 bool share_is_held(const pageclient *client, uint32_t pfn);
 void share_lock(pageclient *client);
 bool share_try_lock(pageclient *client);
 void share_unlock(pageclient *client);
 /* The one reference of pfn is lent to SLOT_SOON. -EINVAL: not held. -EBUSY: twice, or lent. */
 int share_lend(pageclient *client, uint32_t pfn);
-/* Lent to `from`, and only then, it is now lent to `to`; 0: the program's again; SLOT_PURGED: gone.
- */
+/* Lent to `from`, and only then, it is now lent to `to`; 0: the program's again. */
 void share_pass(pageclient *client, uint32_t pfn, pageclient_slot from, pageclient_slot to);
+/* With shares.lock held: if its slot has lost it, it ends. */
+void share_forget(pageclient *client, uint32_t pfn);
 int share_open(pageclient *client);
 void share_close(pageclient *client);
 

@@ -18,9 +18,8 @@
 #pragma GCC visibility pop
 
 #define SLOT_NONE UINT32_MAX
-/* In place of a handle, for share_lend() and share_pass(): never a slot's. */
-#define SLOT_SOON UINT64_C(0xffffffff)    /* one that is just being filled */
-#define SLOT_PURGED UINT64_C(0x1ffffffff) /* none: the daemon took the frame */
+/* In place of a handle, for share_lend() and share_pass(): a slot that is just being filled. */
+#define SLOT_SOON UINT64_C(0xffffffff)
 
 struct purge_slot {
 	uint32_t generation; /* atomic; of the handle: another one is stale */

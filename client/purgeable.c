@@ -236,18 +236,9 @@ void pageclient_unpin(pageclient *client, pageclient_slot slot)
 
 /* --- re-arm, take, drop --- */
 
-/* 0: the slot is current and stays so, with the lock held; else -errno without it. */
-static int slot_lock(pageclient *client, pageclient_slot slot)
+static bool is_purged(uint64_t word)
 {
-	int r = pin_check(client, slot);
-
-	if (r < 0)
-		return r;
-	(void)pthread_mutex_lock(&client->purge.lock);
-	r = purge_slot_find(client, slot);
-	if (r < 0)
-		(void)pthread_mutex_unlock(&client->purge.lock);
-	return r;
+	return (word & 255u) == PURGE_PURGED;
 }
 
 /* Waits, not long, for a purge that is under way. The entry as it is then. */
@@ -269,6 +260,46 @@ static uint64_t entry_settled(const pageclient *client, const uint64_t *entry)
 	return word;
 }
 
+/* What was purged from the slot is not held any more. That has to be known before the slot ends or
+ * has another frame: nothing else tells that it is gone, and the frame may be ours again. */
+static void slot_forget(pageclient *client, pageclient_slot slot)
+{
+	uint64_t word;
+
+	share_lock(client); /* before purge.lock */
+	(void)pthread_mutex_lock(&client->purge.lock);
+	word = shm_load(purge_slot_entry(client, slot));
+	if (purge_slot_is_known(client, slot) && is_purged(word)) {
+		share_forget(client, purge_unpack(word).pfn);
+		client->purge.slot[(uint32_t)slot].shared = false;
+	}
+	(void)pthread_mutex_unlock(&client->purge.lock);
+	share_unlock(client);
+}
+
+/* 0: the slot is current and stays so, with the lock held; else -errno without it. *ret_word is its
+ * entry; if that was purged it stands for nothing that was shared. */
+static int slot_lock(pageclient *client, pageclient_slot slot, uint64_t *ret_word)
+{
+	for (;;) {
+		int r = pin_check(client, slot);
+
+		if (r < 0)
+			return r;
+		(void)pthread_mutex_lock(&client->purge.lock);
+		r = purge_slot_find(client, slot);
+		if (r == 0) {
+			*ret_word = entry_settled(client, purge_slot_entry(client, slot));
+			if (!client->purge.slot[(uint32_t)slot].shared || !is_purged(*ret_word))
+				return 0;
+		}
+		(void)pthread_mutex_unlock(&client->purge.lock);
+		if (r < 0)
+			return r;
+		slot_forget(client, slot);
+	}
+}
+
 static int refuse_busy(uint64_t word)
 {
 	if ((word & 255u) == PURGE_PURGING)
@@ -277,91 +308,78 @@ static int refuse_busy(uint64_t word)
 	return error_set(-EBUSY, "the slot is pinned by %u", (unsigned)(word & 255u));
 }
 
-static int rearm_locked(pageclient *client, pageclient_slot slot, pfn_t pfn, bool shared,
-			order_t order, pfn_t *ret_old, bool *ret_old_shared)
+/* word is what slot_lock() saw. */
+static int rearm_locked(pageclient *client, pageclient_slot slot, uint64_t word, pfn_t pfn,
+			bool shared, order_t order)
 {
-	struct purge_slot *own = &client->purge.slot[(uint32_t)slot];
-	uint64_t word = entry_settled(client, purge_slot_entry(client, slot));
-
-	switch (purge_rearm(purge_slot_entry(client, slot), pfn)) {
-	case PURGE_OK:
-		*ret_old = purge_unpack(word).pfn;
-		*ret_old_shared = own->shared;
-		own->shared = shared;
-		purge_tell_rebuild(client, slot, order);
-		return 0;
-	case PURGE_BUSY:
-		return refuse_busy(PURGE_PURGING);
-	case PURGE_EXISTS:
-	case PURGE_GONE:
-	case PURGE_OVERFLOW:
-	case PURGE_IS_FREE:
-		break;
-	}
-	return error_set(-EEXIST, "the slot has its content: another thread was first; free this "
-				  "frame and pin the slot");
+	if ((word & 255u) == PURGE_PURGING)
+		return refuse_busy(word);
+	if (!is_purged(word) || purge_rearm(purge_slot_entry(client, slot), pfn) != PURGE_OK)
+		return error_set(-EEXIST, "the slot has its content: another thread was first; "
+					  "free this frame and pin the slot");
+	client->purge.slot[(uint32_t)slot].shared = shared;
+	purge_tell_rebuild(client, slot, order);
+	return 0;
 }
 
 int pageclient_purgeable_rearm(pageclient *client, pageclient_slot slot, void *frame)
 {
-	bool shared, old_shared = false;
-	pfn_t pfn, old = PFN_NONE;
+	uint64_t word;
 	order_t order;
+	bool shared;
+	pfn_t pfn;
 	int r = pin_check(client, slot);
 
 	if (r == 0)
 		r = frame_enter(client, frame, &pfn, &order, &shared);
 	if (r < 0)
 		return r;
-	r = slot_lock(client, slot);
+	r = slot_lock(client, slot, &word);
 	if (r == 0) {
-		r = rearm_locked(client, slot, pfn, shared, order, &old, &old_shared);
+		r = rearm_locked(client, slot, word, pfn, shared, order);
 		(void)pthread_mutex_unlock(&client->purge.lock);
 	}
-	if (r == 0 && old_shared)
-		share_pass(client, old, slot, SLOT_PURGED);
 	if (shared)
 		share_pass(client, pfn, SLOT_SOON, r == 0 ? slot : 0);
 	return r;
 }
 
+/* Ends the slot's entry. With pins 0 also a purged one, and *ret_pfn is PFN_NONE. */
+static enum purge_result entry_end(uint64_t *entry, uint32_t pins, bool shared, pfn_t *ret_pfn)
+{
+	enum purge_result result = purge_end(entry, pins, ret_pfn);
+
+	if (result != PURGE_GONE || pins > 0 || shared)
+		return result;
+	purge_clear(entry);
+	*ret_pfn = PFN_NONE;
+	return PURGE_OK;
+}
+
 /* The slot with exactly that many pins ends. *ret_pfn and *ret_shared say what it had; PFN_NONE:
- * it was purged. */
+ * it was purged, which with pins is -ENODATA. */
 static int slot_close(pageclient *client, pageclient_slot slot, uint32_t pins, pfn_t *ret_pfn,
 		      bool *ret_shared)
 {
 	enum purge_result result;
-	uint64_t *entry, word;
-	int r = slot_lock(client, slot);
+	uint64_t word;
 
-	if (r < 0)
-		return r;
-	entry = purge_slot_entry(client, slot);
-	word = entry_settled(client, entry);
-	*ret_shared = client->purge.slot[(uint32_t)slot].shared;
-	result = purge_end(entry, pins, ret_pfn);
-	if (result == PURGE_BUSY) { /* a purge may have begun in between: once, and no more */
-		word = entry_settled(client, entry);
-		result = purge_end(entry, pins, ret_pfn);
-	}
-	switch (result) {
-	case PURGE_OK:
-		purge_slot_end(client, (uint32_t)slot);
-		break;
-	case PURGE_GONE:
-		r = error_set(-ENODATA, "the frame was purged: there is nothing to take");
-		break;
-	case PURGE_BUSY:
-	case PURGE_EXISTS:
-	case PURGE_OVERFLOW:
-	case PURGE_IS_FREE:
-		r = refuse_busy(word);
-		break;
-	}
-	(void)pthread_mutex_unlock(&client->purge.lock);
-	if (r == 0 && *ret_pfn == PFN_NONE && *ret_shared)
-		share_pass(client, purge_unpack(word).pfn, slot, SLOT_PURGED);
-	return r;
+	do {
+		int r = slot_lock(client, slot, &word);
+
+		if (r < 0)
+			return r;
+		*ret_shared = client->purge.slot[(uint32_t)slot].shared;
+		result = entry_end(purge_slot_entry(client, slot), pins, *ret_shared, ret_pfn);
+		if (result == PURGE_OK)
+			purge_slot_end(client, (uint32_t)slot);
+		(void)pthread_mutex_unlock(&client->purge.lock);
+		/* A purge that began since slot_lock() looked is waited for. */
+	} while ((result == PURGE_GONE && *ret_shared) ||
+		 (result == PURGE_BUSY && (word & 255u) == pins));
+	if (result == PURGE_GONE)
+		return -ENODATA;
+	return result == PURGE_OK ? 0 : refuse_busy(word);
 }
 
 int pageclient_purgeable_take(pageclient *client, pageclient_slot slot, void **ret_frame)
@@ -370,6 +388,8 @@ int pageclient_purgeable_take(pageclient *client, pageclient_slot slot, void **r
 	pfn_t pfn;
 	int r = slot_close(client, slot, 1, &pfn, &shared);
 
+	if (r == -ENODATA)
+		return error_set(r, "the frame was purged: there is nothing to take");
 	if (r < 0)
 		return r;
 	if (shared)

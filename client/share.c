@@ -148,6 +148,11 @@ static struct share_entry *share_look(pageclient *client, uint32_t pfn)
 	return share_find(client->shares.entry, client->shares.capacity, pfn);
 }
 
+void share_forget(pageclient *client, uint32_t pfn)
+{
+	(void)share_look(client, pfn);
+}
+
 int share_lend(pageclient *client, uint32_t pfn)
 {
 	struct share_entry *entry;
@@ -171,11 +176,8 @@ void share_pass(pageclient *client, uint32_t pfn, pageclient_slot from, pageclie
 
 	share_lock(client);
 	entry = share_find(client->shares.entry, client->shares.capacity, pfn);
-	if (entry->count == 1 && entry->lent == from) {
+	if (entry->count == 1 && entry->lent == from)
 		entry->lent = to;
-		if (to == SLOT_PURGED)
-			share_remove(client, entry);
-	}
 	share_unlock(client);
 }
 

@@ -154,8 +154,7 @@ static inline enum purge_result purge_rearm(uint64_t *entry, pfn_t pfn)
 	return PURGE_OK;
 }
 
-/* The entry with exactly `pins` pins becomes a free slot. *ret_pfn is its frame, PFN_NONE if that
- * was purged (for pins 0 only). */
+/* The entry with exactly `pins` pins becomes a free slot. *ret_pfn is its frame. */
 static inline enum purge_result purge_end(uint64_t *entry, uint32_t pins, pfn_t *ret_pfn)
 {
 	for (;;) {
@@ -164,15 +163,19 @@ static inline enum purge_result purge_end(uint64_t *entry, uint32_t pins, pfn_t 
 
 		if (old.pfn == PFN_NONE)
 			return PURGE_IS_FREE;
-		if (old.pins == PURGE_PURGED && pins == 0)
-			old.pfn = PFN_NONE;
-		else if (old.pins != pins)
+		if (old.pins != pins)
 			return old.pins == PURGE_PURGED ? PURGE_GONE : PURGE_BUSY;
 		if (purge_exchange(entry, word, PURGE_FREE_SLOT)) {
 			*ret_pfn = old.pfn;
 			return PURGE_OK;
 		}
 	}
+}
+
+/* A PURGED entry becomes a free slot. Nobody else changes it: the daemon is done with it. */
+static inline void purge_clear(uint64_t *entry)
+{
+	shm_store(entry, PURGE_FREE_SLOT);
 }
 
 #endif

@@ -171,109 +171,6 @@ static void a_purged_slot_can_be_dropped_and_not_taken(void)
 	fixture_close(&f);
 }
 
-/* A shared block in a slot: the purge drops this process's reference, the other keeps its. */
-static void a_shared_frame_loses_one_reference(void)
-{
-	pageclient *one, *two;
-	pageclient_slot slot;
-	struct fixture f;
-	uint64_t handle;
-	uint64_t *frame;
-	void *seen, *again;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	one = fixture_client(&f, "one");
-	two = fixture_client(&f, "two");
-	frame = pageclient_alloc(one, 0, 0);
-	frame[0] = 77;
-	CU_ASSERT_EQUAL(pageclient_share(one, frame, &handle), 0);
-	CU_ASSERT_EQUAL(pageclient_import(two, handle, &seen, NULL), 0);
-	CU_ASSERT_EQUAL(pageclient_purgeable_new(one, frame, &slot), 0);
-	CU_ASSERT_EQUAL(pageclient_put(one, frame), -EBUSY);
-	CU_ASSERT_EQUAL(pageclient_share(one, frame, &handle), -EBUSY);
-	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), -EBUSY);
-	pageclient_unpin(one, slot);
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
-	CU_ASSERT_PTR_NULL(pageclient_pin(one, slot));
-	CU_ASSERT_EQUAL(errno, ENODATA);
-	CU_ASSERT_EQUAL(fixture_status(one).nr_shared, 0);
-	CU_ASSERT_EQUAL(*(uint64_t *)seen, 77);
-	CU_ASSERT_EQUAL(pageclient_purgeable_drop(one, slot), 0);
-	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), 0);
-	CU_ASSERT_EQUAL(pageclient_put(one, again), 0);
-	CU_ASSERT_EQUAL(pageclient_put(two, seen), 0);
-	CU_ASSERT_TRUE(fixture_check(&f));
-	pageclient_close(one);
-	pageclient_close(two);
-	fixture_close(&f);
-}
-
-/* What was purged of this process may come back to it as a frame like any other, by alloc or by
- * import, while the slot still remembers it. */
-static void a_purged_shared_frame_can_be_had_again(void)
-{
-	pageclient *one, *two;
-	pageclient_slot slot, other;
-	struct fixture f;
-	uint64_t handle;
-	void *frame, *seen, *again;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	one = fixture_client(&f, "one");
-	two = fixture_client(&f, "two");
-	frame = pageclient_alloc(one, 0, 0);
-	CU_ASSERT_EQUAL(pageclient_share(one, frame, &handle), 0);
-	CU_ASSERT_EQUAL(pageclient_import(two, handle, &seen, NULL), 0);
-	CU_ASSERT_EQUAL(pageclient_purgeable_new(one, frame, &slot), 0);
-	pageclient_unpin(one, slot);
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
-	CU_ASSERT_PTR_NULL(pageclient_pin(one, slot));
-	/* The other's handle is good, and the slot has nothing of it any more. */
-	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), 0);
-	CU_ASSERT_PTR_EQUAL(again, frame);
-	CU_ASSERT_EQUAL(pageclient_purgeable_new(one, again, &other), 0);
-	CU_ASSERT_EQUAL(pageclient_purgeable_drop(one, slot), 0);
-	/* The end of the old slot is not the new one's affair. */
-	CU_ASSERT_EQUAL(pageclient_put(one, again), -EBUSY);
-	CU_ASSERT_EQUAL(pageclient_purgeable_take(one, other, &again), 0);
-	CU_ASSERT_EQUAL(pageclient_put(one, again), 0);
-	CU_ASSERT_EQUAL(pageclient_put(two, seen), 0);
-	CU_ASSERT_TRUE(fixture_check(&f));
-	pageclient_close(one);
-	pageclient_close(two);
-	fixture_close(&f);
-}
-
-/* The block that a re-arm brings is the very one that was purged: first it was shared, now owned.
- */
-static void a_purged_shared_frame_rearms_its_slot(void)
-{
-	pageclient_slot slot;
-	pageclient *client;
-	struct fixture f;
-	uint64_t handle;
-	void *frame, *again = NULL;
-
-	CU_ASSERT_TRUE(fixture_open(&f, config));
-	client = fixture_client(&f, "one");
-	frame = pageclient_alloc(client, 0, 0);
-	CU_ASSERT_EQUAL(pageclient_share(client, frame, &handle), 0);
-	CU_ASSERT_EQUAL(pageclient_purgeable_new(client, frame, &slot), 0);
-	pageclient_unpin(client, slot);
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
-	CU_ASSERT_PTR_NULL(pageclient_pin(client, slot));
-	for (uint32_t i = 0; i < FRAMES && again != frame; i++)
-		again = pageclient_alloc(client, 0, 0);
-	CU_ASSERT_PTR_EQUAL_FATAL(again, frame);
-	CU_ASSERT_EQUAL(pageclient_purgeable_rearm(client, slot, frame), 0);
-	CU_ASSERT_EQUAL(pageclient_purgeable_take(client, slot, &again), 0);
-	CU_ASSERT_EQUAL(pageclient_share(client, frame, &handle), 0);
-	CU_ASSERT_EQUAL(pageclient_put(client, frame), 0);
-	CU_ASSERT_TRUE(fixture_check(&f));
-	pageclient_close(client);
-	fixture_close(&f);
-}
-
 /* --- without the owner's help -------------------------------------------------------------- */
 
 static int hold_purgeable(int fd, void *arg)
@@ -417,9 +314,6 @@ CU_TestInfo test_purgeable[] = {
 	{"purged frames are built again", purged_frames_are_built_again},
 	{"pinned frames are never purged", pinned_frames_are_never_purged},
 	{"a purged slot can be dropped and not taken", a_purged_slot_can_be_dropped_and_not_taken},
-	{"a shared frame loses one reference", a_shared_frame_loses_one_reference},
-	{"a purged shared frame can be had again", a_purged_shared_frame_can_be_had_again},
-	{"a purged shared frame rearms its slot", a_purged_shared_frame_rearms_its_slot},
 	{"a stopped client is purged", a_stopped_client_is_purged},
 	{"slots outlive the server", slots_outlive_the_server},
 	{"threads use what the daemon purges", threads_use_what_the_daemon_purges},

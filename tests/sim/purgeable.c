@@ -301,20 +301,20 @@ static bool close_slot(struct sim *s, uint32_t client, uint32_t i)
 {
 	struct sim_client *x = &s->client[client];
 	struct sim_slot *slot = &x->slot[i];
+	enum purge_result result;
 	pfn_t pfn;
 
 	if (x->n_held + SIM_HELD_ROOM > SIM_HELD_MAX)
 		return false;
-	switch (purge_end(entry_of(s, x, i), slot->pins, &pfn)) {
-	case PURGE_OK:
-		break;
-	case PURGE_BUSY:
+	result = purge_end(entry_of(s, x, i), slot->pins, &pfn);
+	if (result == PURGE_BUSY) {
 		check_purging(s, client);
 		return false;
-	case PURGE_GONE:
-	case PURGE_OVERFLOW:
-	case PURGE_IS_FREE:
-	case PURGE_EXISTS:
+	}
+	if (result == PURGE_GONE && slot->pins == 0) {
+		purge_clear(entry_of(s, x, i));
+		pfn = PFN_NONE;
+	} else if (result != PURGE_OK) {
 		sim_fail(s, "process %u cannot end slot %u, pinned %u times", client, i,
 			 slot->pins);
 		return false;
