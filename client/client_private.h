@@ -213,8 +213,7 @@ struct pageclient {
 	struct private_pool *private_pool;
 
 	/* atomics */
-	uint32_t state; /* enum pageclient_state; release, pairs with the acquire in client_state()
-			 */
+	uint32_t state; /* enum pageclient_state; release, pairs with client_state()'s acquire */
 	uint32_t level; /* enum pageclient_level; relaxed, a number for people */
 	uint32_t refs;  /* one for open, one per member */
 	uint32_t closed;
@@ -354,8 +353,10 @@ void client_wake(pageclient *client);
 /* Waits until the daemon is back; away_ns as in struct patience. 0: CONNECTED. -EAGAIN: not until
  * then. -ENOTCONN: not to be waited for, or LOST. The error is set. */
 int client_connect(pageclient *client, uint64_t away_ns);
-/* While AWAY: one step towards a connection, which does not wait; arms the timer for the next. */
+/* While AWAY: one step towards a connection, which does not wait; arms the timer for the next. The
+ * other only arms it, for a client that went away after the step. */
 void client_resume_step(pageclient *client);
+void client_resume_arm(pageclient *client);
 
 /* resume.c, for the one thread that is busy with it. */
 

@@ -208,6 +208,9 @@ static int dispatch_run(pageclient *client)
 			dispatch_end_events(client);
 	}
 	n += dispatch_state(client);
+	/* The wake that it drained may have been for more than on_state. */
+	client_resume_arm(client);
+	dispatch_take_events(client);
 	free(buffer);
 	return n;
 }
