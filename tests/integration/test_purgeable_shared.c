@@ -178,8 +178,10 @@ static void a_slot_that_ends_does_not_claim_what_it_lost(void)
 	struct fixture f;
 	uint64_t handle;
 	void *frame, *again = NULL;
+	pid_t server;
 
 	CU_ASSERT_TRUE(fixture_open(&f, config));
+	server = fixture_server(&f); /* while it answers */
 	client = fixture_client(&f, "one");
 	two = fixture_client(&f, "two");
 	share = (struct caller){.client = client, .frame = pageclient_alloc(client, 0, 0)};
@@ -195,11 +197,11 @@ static void a_slot_that_ends_does_not_claim_what_it_lost(void)
 	transfer = (struct caller){
 		.client = client, .frame = frame, .to = fixture_status(two).client_id};
 	drop = (struct caller){.client = client, .slot = slot};
-	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGSTOP), 0);
+	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
 	call(&share, call_share);
 	call(&transfer, call_transfer);
 	call(&drop, call_drop);
-	CU_ASSERT_EQUAL(kill(fixture_server(&f), SIGCONT), 0);
+	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
 	(void)pthread_join(share.thread, NULL);
 	(void)pthread_join(transfer.thread, NULL);
 	(void)pthread_join(drop.thread, NULL);
