@@ -124,7 +124,8 @@ struct patience {
 
 struct lane {
 	uint64_t seq;
-	bool open; /* request was sent, and its answer was not seen yet */
+	bool open;         /* request was sent, and its answer was not seen yet */
+	uint64_t nr_ended; /* of shares, when an Import or Share was sent */
 	struct message request;
 	struct rpc_call call;
 };
@@ -201,8 +202,7 @@ struct pageclient {
 	uint64_t data_bytes; /* mapped, without the page behind */
 	uint64_t data_mask;  /* bits that an offset in data may have */
 	slots_write_fn *slots_write;
-	uint32_t nr_frames;
-	uint32_t page_shift;
+	uint32_t nr_frames, page_shift;
 	char *ctl;
 	uint64_t ctl_bytes;
 	int call_fd, event_fd;
@@ -252,8 +252,8 @@ struct pageclient {
 	struct {
 		pthread_mutex_t lock;
 		struct share_entry *entry; /* open addressing, a power of two */
-		uint32_t capacity;
-		uint32_t nr;
+		uint32_t capacity, nr;
+		uint64_t nr_ended; /* entries, so far */
 	} shares;
 	struct purge_table purge;
 	pthread_mutex_t dispatch_lock;

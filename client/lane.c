@@ -13,7 +13,8 @@
 
 #include <errno.h>
 
-/* Do two requests of a lane ask for the same? seq and lane aside. */
+/* Do two requests of a lane ask for the same? seq and lane aside, but for a put: one that is on its
+ * way was done for the program, and another one ends another reference. */
 static bool lane_same(const struct message *a, const struct message *b)
 {
 	if (a->kind != b->kind)
@@ -26,7 +27,7 @@ static bool lane_same(const struct message *a, const struct message *b)
 		return a->share.pfn == b->share.pfn && a->share.to_client == b->share.to_client;
 	if (a->kind == MESSAGE_IMPORT)
 		return a->import.handle == b->import.handle;
-	return a->kind == MESSAGE_PUT && a->put.pfn == b->put.pfn;
+	return a->kind == MESSAGE_PUT && a->put.pfn == b->put.pfn && a->put.seq == b->put.seq;
 }
 
 bool lane_is_open_with(const struct lane *lane, const struct message *request)
@@ -80,6 +81,8 @@ static int lane_do(pageclient *client, struct pcp *pcp, struct message *request,
 		return r;
 	}
 	lane->request = *request;
+	if (request->kind == MESSAGE_IMPORT || request->kind == MESSAGE_SHARE)
+		lane->nr_ended = client->shares.nr_ended; /* its lock is held */
 	return lane_await(client, lane, patience);
 }
 
@@ -91,13 +94,16 @@ static int lane_undo_import(pageclient *client, struct pcp *pcp, struct patience
 	struct message put = {.kind = MESSAGE_PUT, .put = {.pfn = pfn}};
 	int r = 0;
 
-	if (patience->away_ns != 0) {
+	if (patience->away_ns != 0)
 		share_lock(client);
-	} else if (!share_try_lock(client)) {
-		pcp->lane.open = true;
-		return error_set(-EBUSY, "another thread shares or imports");
-	}
-	if (!share_is_held(client, pfn))
+	else if (!share_try_lock(client))
+		r = -EBUSY;
+	pcp->lane.open = true; /* until the put was sent */
+	if (r < 0)
+		return error_set(r, "another thread shares or imports");
+	if (share_is_held(client, pfn))
+		pcp->lane.open = false;
+	else
 		r = lane_do(client, pcp, &put, patience);
 	share_unlock(client);
 	return r;
@@ -115,6 +121,23 @@ static int lane_undo(pageclient *client, struct pcp *pcp, struct patience *patie
 	if (lane->request.kind == MESSAGE_ALLOC)
 		deferred_push(client, (pfn_t)(lane->call.reply.result >> 32));
 	return 0;
+}
+
+/* The reference that the open request gained may have been put since, by another thread that had
+ * got it again: they are one for the daemon. Then the answer is worth nothing. shares.lock is held.
+ */
+static bool lane_is_outdated(const pageclient *client, const struct lane *lane)
+{
+	const struct message *request = &lane->request;
+	uint32_t pfn;
+
+	if (request->kind == MESSAGE_IMPORT)
+		pfn = (uint32_t)(request->import.handle >> 32);
+	else if (request->kind == MESSAGE_SHARE && request->share.to_client == CLIENT_NONE)
+		pfn = request->share.pfn;
+	else
+		return false;
+	return lane->nr_ended != client->shares.nr_ended && !share_is_held(client, pfn);
 }
 
 /* Settles an open request before `next`. 0: the lane is free, or, with *ret_same, the answer of
@@ -139,7 +162,8 @@ static int lane_settle(pageclient *client, struct pcp *pcp, const struct message
 	r = lane_await(client, lane, patience);
 	if (r < 0)
 		return r;
-	*ret_same = same;
+	*ret_same = same && !lane_is_outdated(client, lane);
+	lane->open = same && !*ret_same; /* until it was sent anew */
 	return same ? 0 : lane_undo(client, pcp, patience);
 }
 

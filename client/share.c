@@ -111,6 +111,7 @@ static void share_remove(pageclient *client, struct share_entry *entry)
 	uint32_t i = (uint32_t)(entry - table);
 
 	client->shares.nr--;
+	client->shares.nr_ended++;
 	table[i].count = 0;
 	for (i = (i + 1) & mask; table[i].count != 0; i = (i + 1) & mask) {
 		struct share_entry moved = table[i];
