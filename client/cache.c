@@ -248,6 +248,18 @@ static void cache_unlink(pageclient *client, struct pageclient_cache *cache)
 	(void)pthread_mutex_unlock(&client->caches.lock);
 }
 
+/* What was sent of a registration that failed may be done yet: this comes behind it. What was done
+ * before a connection ended, META shows at the resume. */
+static void cache_give_up(pageclient *client, struct pageclient_cache *cache)
+{
+	struct message request = {.kind = MESSAGE_CACHE_UNREGISTER,
+				  .cache_unregister = {.cache = cache->id}};
+
+	cache_unlink(client, cache);
+	rpc_post(client, &request);
+	free(cache);
+}
+
 int pageclient_cache_register(pageclient *client, const struct pageclient_cache_options *options,
 			      pageclient_cache **ret_cache)
 {
@@ -273,8 +285,7 @@ int pageclient_cache_register(pageclient *client, const struct pageclient_cache_
 		r = rpc_request(client, &request, client->options.call_timeout_ms,
 				client->options.call_timeout_ms, &reply);
 	if (r < 0) {
-		cache_unlink(client, cache);
-		free(cache);
+		cache_give_up(client, cache);
 		return r;
 	}
 	*ret_cache = cache;

@@ -132,7 +132,7 @@ static int cache_scan(void *arg, struct pageclient_scan *scan)
 	return 0;
 }
 
-static void cache_open(struct cache *cache, pageclient *client, const char *name)
+static int cache_register(struct cache *cache, pageclient *client, const char *name)
 {
 	struct pageclient_cache_options options;
 
@@ -142,7 +142,12 @@ static void cache_open(struct cache *cache, pageclient *client, const char *name
 	options.count = cache_count;
 	options.scan = cache_scan;
 	options.arg = cache;
-	CU_ASSERT_EQUAL(pageclient_cache_register(client, &options, &cache->handle), 0);
+	return pageclient_cache_register(client, &options, &cache->handle);
+}
+
+static void cache_open(struct cache *cache, pageclient *client, const char *name)
+{
+	CU_ASSERT_EQUAL(cache_register(cache, client, name), 0);
 }
 
 static uint32_t caches_shown(const struct outage *outage)
@@ -287,6 +292,30 @@ static void caches_that_went_while_away_are_forgotten(void)
 	outage_close(&outage);
 }
 
+/* The program has no such cache, although the daemon got to the request in the end. */
+static void cache_that_was_given_up_is_not_asked(void)
+{
+	struct outage outage;
+	struct outage_client options = {.call_timeout_ms = 100};
+	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
+	struct cache never, stays;
+	pageclient *client;
+	pid_t server;
+
+	if (!outage_open(&outage))
+		return;
+	client = outage_client(&outage, &options);
+	server = fixture_server(&outage.fixture);
+	CU_ASSERT_EQUAL(kill(server, SIGSTOP), 0);
+	CU_ASSERT_EQUAL(cache_register(&never, client, "never"), -ETIMEDOUT);
+	CU_ASSERT_EQUAL(kill(server, SIGCONT), 0);
+	while (cache_register(&stays, client, "stays") == -ETIMEDOUT && clock_pause(until))
+		continue;
+	CU_ASSERT_TRUE(waits_for_caches(&outage, 1));
+	pageclient_close(client);
+	outage_close(&outage);
+}
+
 /* --- given up ------------------------------------------------------------------------------- */
 
 /* Waits until the client has no more than that. A request finds the daemon again, and any slow call
@@ -381,6 +410,7 @@ CU_TestInfo test_outage[] = {
 	{"cache is asked after a resume", cache_is_asked_after_a_resume},
 	{"program that was in a callback comes back", program_that_was_in_a_callback_comes_back},
 	{"caches that went while away are forgotten", caches_that_went_while_away_are_forgotten},
+	{"cache that was given up is not asked", cache_that_was_given_up_is_not_asked},
 	{"request that was given up is settled", request_that_was_given_up_is_settled},
 	{"allocation that was given up leaves nothing behind",
 	 allocation_that_was_given_up_leaves_nothing_behind},
