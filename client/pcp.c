@@ -137,12 +137,13 @@ static int pcp_refill_begin(pageclient *client, struct pcp *pcp, uint32_t magazi
 static int pcp_refill_by_request(pageclient *client, struct pcp *pcp, uint32_t magazine,
 				 size_t n_wanted, unsigned flags, uint64_t *ret_shrink)
 {
+	bool is_old = pcp->refill_open;
 	struct patience patience;
 	int r = 0;
 
 	patience_init(&patience, (uint64_t)client->options.alloc_timeout_ms + CLIENT_GRACE_MS,
 		      client->options.call_timeout_ms);
-	if (!pcp->refill_open)
+	if (!is_old)
 		r = pcp_refill_begin(client, pcp, magazine, n_wanted, flags, &patience);
 	if (r < 0)
 		return r;
@@ -156,8 +157,8 @@ static int pcp_refill_by_request(pageclient *client, struct pcp *pcp, uint32_t m
 	if (r == -ETIMEDOUT)
 		return r;
 	pcp_refill_end(pcp);
-	if (r == -ENOTCONN)
-		return 0; /* lost: the caller looks, and asks again */
+	if (r == -ENOTCONN || is_old)
+		return 0; /* lost, or for another: the caller looks, and asks again */
 	r = pcp->refill.reply.status;
 	if (r == -EAGAIN)
 		*ret_shrink = pcp->refill.reply.shrink_self;

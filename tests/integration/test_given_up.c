@@ -14,6 +14,8 @@ extern CU_TestInfo test_given_up[];
 
 static const char config[] = "[segment]\nsize = 64M\n[pcp]\nbatch = 16\nbusy_poll = 0\n";
 #define SHORT_MS 300u
+#define MAX_FRAMES 64u
+#define LARGE_ORDER 9u /* more than that, and of a magazine */
 
 /* The client's own time is short; with the server back, it is asked again until that is enough. */
 struct given_up {
@@ -40,6 +42,8 @@ static void setup(struct given_up *g)
 	options.socket = g->fixture.socket;
 	options.connect_timeout_ms = CLOCK_PATIENCE_MS;
 	options.call_timeout_ms = SHORT_MS;
+	options.alloc_timeout_ms = SHORT_MS;
+	options.max_frames = MAX_FRAMES;
 	CU_ASSERT_EQUAL_FATAL(pageclient_open(&options, &g->client), 0);
 }
 
@@ -190,9 +194,31 @@ static void import_of_nobody_is_put_in_the_end(void)
 	teardown(&g);
 }
 
+/* What becomes of a refill that was given up says nothing of another. */
+static void refusal_that_came_late_is_not_of_another_order(void)
+{
+	struct given_up g;
+	void *frame;
+
+	setup(&g);
+	CU_ASSERT_PTR_NOT_NULL(gets(&g)); /* there are magazines */
+	stop(&g);
+	CU_ASSERT_PTR_NULL(pageclient_alloc(g.client, LARGE_ORDER, 0));
+	CU_ASSERT_EQUAL(errno, ETIMEDOUT);
+	go_on(&g);
+	CU_ASSERT_EQUAL(nr_held(&g), 0); /* the answer is there, too */
+	do
+		frame = pageclient_alloc(g.client, 1, 0);
+	while (!frame && errno == ETIMEDOUT && clock_pause(g.until));
+	CU_ASSERT_PTR_NOT_NULL(frame);
+	teardown(&g);
+}
+
 CU_TestInfo test_given_up[] = {
 	{"import again is a reference", import_again_is_a_reference},
 	{"put again ends the reference", put_again_ends_the_reference},
 	{"import of nobody is put in the end", import_of_nobody_is_put_in_the_end},
+	{"refusal that came late is not of another order",
+	 refusal_that_came_late_is_not_of_another_order},
 	CU_TEST_INFO_NULL,
 };
