@@ -74,6 +74,7 @@ static struct share_entry *share_find(struct share_entry *entry, uint32_t capaci
 static int share_reserve(pageclient *client)
 {
 	uint32_t capacity = client->shares.capacity * 2;
+	struct share_entry *before = client->shares.entry;
 	struct share_entry *entry;
 
 	if (client->shares.nr < client->shares.capacity / 2)
@@ -82,14 +83,14 @@ static int share_reserve(pageclient *client)
 	if (!entry)
 		return error_set(-ENOMEM, "no memory for the table of shared frames");
 	for (uint32_t i = 0; i < client->shares.capacity; i++) {
-		const struct share_entry *old = &client->shares.entry[i];
+		const struct share_entry *old = &before[i];
 
 		if (old->count != 0)
 			*share_find(entry, capacity, old->pfn) = *old;
 	}
-	free(client->shares.entry);
 	client->shares.entry = entry;
 	client->shares.capacity = capacity;
+	free(before); /* last: a child forked now must not free it again when it closes */
 	return 0;
 }
 
