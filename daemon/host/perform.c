@@ -67,12 +67,11 @@ void server_account_ctl(struct server *server)
 	}
 }
 
-void server_release(struct server *server, client_id id)
+/* Its CTL and what else PREPARE or a Resume made; nothing where there is none. */
+static void release_ctl(struct server *server, client_id id)
 {
 	struct server_client *client = &server->client[id];
 
-	if (server->wire)
-		wire_client_close(server->wire, id);
 	if (!client->is_open)
 		return;
 	CRASH_POINT(CLIENT_RELEASED);
@@ -82,6 +81,13 @@ void server_release(struct server *server, client_id id)
 	close_fd(&client->event_fd);
 	client->is_open = false;
 	keep_ctl(server, id);
+}
+
+void server_release(struct server *server, client_id id)
+{
+	if (server->wire)
+		wire_client_close(server->wire, id);
+	release_ctl(server, id);
 }
 
 void server_keep_ctls(struct server *server)
@@ -208,8 +214,8 @@ static void perform_reattach(struct server *server, const struct session_action 
 	CRASH_POINT(CLIENT_REATTACHED);
 	if (event.status == 0)
 		event.ctl = is_new ? client->ctl : NULL;
-	else if (is_new)
-		server_release(server, action->client);
+	else if (is_new) /* it is watched as before: its process may die without another try */
+		release_ctl(server, action->client);
 	(void)snprintf(server->pending_text, sizeof(server->pending_text), "%s",
 		       event.status == -EBADF ? "a Resume must carry the client's own CTL"
 					      : strerror(-event.status));

@@ -353,6 +353,47 @@ static void child_of_a_fork_does_not_resume(void)
 	outage_close(&outage);
 }
 
+/* Its Resume brings no CTL, and no supervisor kept that. */
+static int resume_without_ctl(int fd, void *arg)
+{
+	const struct outage *outage = arg;
+	struct raw hello, resume, body = {.n = 0};
+	struct message reply;
+	uint64_t go;
+	int call = raw_connect(&outage->fixture);
+
+	raw_request(&hello, 1, MESSAGE_HELLO, 3, (uint64_t[]){1, 1, 0});
+	CHILD_CHECK(raw_call(call, &hello, &reply) == 0);
+	(void)raw_take(call, 1, 0);
+	raw_number(&body, 1, 1);
+	raw_number(&body, 2, 1);
+	raw_number(&body, 3, reply.reply.client);
+	raw_fixed64(&body, 4, reply.reply.token[0]);
+	raw_fixed64(&body, 5, reply.reply.token[1]);
+	raw_message(&resume, 2, MESSAGE_RESUME, &body);
+	CHILD_CHECK(child_say(fd, 1) && child_hear(fd, &go));
+	(void)close(call);
+	call = raw_connect(&outage->fixture);
+	CHILD_CHECK(raw_call(call, &resume, &reply) == -EBADF && raw_is_closed(call));
+	CHILD_CHECK(child_say(fd, 2) && !child_hear(fd, &go));
+	return 0;
+}
+
+static void client_whose_resume_was_refused_ends_with_its_process(void)
+{
+	struct outage outage;
+	struct child child;
+
+	CU_ASSERT_TRUE_FATAL(outage_open(&outage));
+	CU_ASSERT_TRUE_FATAL(child_start(&child, resume_without_ctl, &outage));
+	CU_ASSERT_TRUE(child_expect(child.fd, 1));
+	CU_ASSERT_TRUE(outage_restart_all(&outage));
+	CU_ASSERT_TRUE(child_say(child.fd, 0) && child_expect(child.fd, 2));
+	CU_ASSERT_EQUAL(observer_count_clients(&outage.observer), 1);
+	CU_ASSERT_EQUAL(child_end(&child), 0);
+	outage_close(&outage); /* which looks for its frame */
+}
+
 CU_TestInfo test_resume[] = {
 	{"kills under load lose and double no frame", kills_under_load_lose_and_double_no_frame},
 	{"requests in flight happen once", requests_in_flight_happen_once},
@@ -361,5 +402,7 @@ CU_TestInfo test_resume[] = {
 	{"frees do not wait and come back", frees_do_not_wait_and_come_back},
 	{"close finds the daemon that is back", close_finds_the_daemon_that_is_back},
 	{"child of a fork does not resume", child_of_a_fork_does_not_resume},
+	{"client whose resume was refused ends with its process",
+	 client_whose_resume_was_refused_ends_with_its_process},
 	CU_TEST_INFO_NULL,
 };
