@@ -24,6 +24,13 @@
  * time. Higher: an owner that takes a frame in 3 ns is through a bulk before we look. */
 #define LOOK_NS 4000u
 
+/* Turns of the loop in which messages come and a tick still waits for more: one client may have so
+ * many answers in one socket, of which a turn reads one. Lower: some of them count as late. Higher:
+ * where there is always more to read, deadlines are later by a turn, 10 us to a millisecond, each.
+ */
+#define TICK_TURNS 64u
+static_assert(TICK_TURNS >= SHM_MAX_LANES, "each lane may have a request");
+
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
@@ -104,7 +111,10 @@ void server_event(struct server *server, const struct session_event *event)
 
 static void on_wire_event(void *arg, const struct session_event *event)
 {
-	server_event(arg, event);
+	struct server *server = arg;
+
+	server->heard = true;
+	server_event(server, event);
 }
 
 static bool on_look(void *arg, uint64_t now_ns)
@@ -139,6 +149,11 @@ static void on_tick(uv_check_t *check)
 	struct server *server = check->data;
 	struct session_event event = {.kind = EVENT_TICK};
 
+	if (server->heard && server->tick_turns > 0) {
+		server->heard = false;
+		server->tick_turns--;
+		return;
+	}
 	(void)uv_check_stop(check);
 	(void)uv_idle_stop(&server->tick_idle);
 	segments_account(server->options.segments);
@@ -198,11 +213,15 @@ static void on_idle(uv_idle_t *idle)
 
 /* libuv calls timers before it looks at sockets. A server that did not have its processor for a
  * while would thus find deadlines passed whose answer lies there, and frames that somebody waits
- * for: so what is there comes first, and then the tick. */
+ * for: so what is there comes first, all of it, and then the tick. */
 static void on_timer(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
+	if (uv_is_active((uv_handle_t *)&server->tick_check))
+		return; /* it is on its way */
+	server->heard = false;
+	server->tick_turns = TICK_TURNS;
 	(void)uv_check_start(&server->tick_check, on_tick);
 	(void)uv_idle_start(&server->tick_idle, on_idle);
 }

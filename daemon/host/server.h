@@ -72,8 +72,10 @@ struct server {
 	uv_timer_t alive;
 	uv_check_t again_check;
 	uv_idle_t again_idle;  /* keeps the loop from sleeping while AGAIN waits */
-	uv_check_t tick_check; /* the same for a TICK that is due */
+	uv_check_t tick_check; /* a TICK that is due: after what there is to read */
 	uv_idle_t tick_idle;
+	uint32_t tick_turns; /* that the TICK may still wait for what there is to read ... */
+	bool heard;          /* ... if this turn of the loop read something */
 	uv_signal_t terminate, interrupt, hangup;
 	struct wire *wire;             /* NULL once stopping */
 	struct machine *machine;       /* the same */
