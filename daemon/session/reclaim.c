@@ -367,7 +367,7 @@ static bool wave_is_awaited(struct session *session)
 
 	if (reclaim->in_wave == 0 || reclaim->wave.asking || reclaim->stage != RECLAIM_SHRINK)
 		return false;
-	if (session->now_ns < reclaim->wave.until_ns)
+	if (reclaim->wave.until_ns)
 		return true;
 	shrink_forget_wave(session);
 	shrink_end_wave(session);
@@ -462,10 +462,16 @@ uint64_t reclaim_deadline(const struct session *session)
 	const struct reclaim *reclaim = &session->reclaim;
 	uint64_t at = UINT64_MAX;
 
-	for (uint32_t i = 0; reclaim->outstanding && shrinker_next(session->pool, i, &i); i++)
-		if (session->upcall[i].active)
-			at = bits_min(at, session->upcall[i].deadline_ns);
-	if (reclaim->running && reclaim->in_wave)
+	for (uint32_t i = 0; reclaim->outstanding && shrinker_next(session->pool, i, &i); i++) {
+		const struct upcall *upcall = &session->upcall[i];
+
+		if (!upcall->active)
+			continue;
+		at = bits_min(at, upcall->deadline_ns);
+		if (upcall->until_ns)
+			at = bits_min(at, upcall->until_ns);
+	}
+	if (reclaim->in_wave && reclaim->wave.until_ns)
 		at = bits_min(at, reclaim->wave.until_ns);
 	if (!reclaim->running && reclaim->retry_ns > session->now_ns)
 		at = bits_min(at, reclaim->retry_ns);

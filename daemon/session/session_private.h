@@ -87,6 +87,7 @@ struct upcall {
 	uint64_t asked;
 	uint64_t sent_ns;
 	uint64_t deadline_ns;
+	uint64_t until_ns;  /* what it is to bring is counted on; 0: a tick found that over */
 	uint64_t came_back; /* frames that its client drained or freed since, while it was active */
 	uint64_t frames;    /* that it is expected to bring back */
 	/* For the report of run number `run`, in frames. */
@@ -131,7 +132,7 @@ struct reclaim_wave {
 	bool purged;  /* it has been taken */
 	uint64_t share;
 	uint32_t first, cursor;
-	uint64_t until_ns; /* answers are waited for so long */
+	uint64_t until_ns; /* answers are waited for so long; 0: a tick found that over */
 };
 
 #define CACHE_ALL UINT32_MAX

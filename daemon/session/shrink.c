@@ -76,7 +76,7 @@ uint64_t shrink_coming(const struct session *session)
 	     i++) {
 		const struct upcall *upcall = &session->upcall[i];
 
-		if (upcall->active && session->now_ns < upcall->sent_ns + WAVE_NS)
+		if (upcall->active && upcall->until_ns)
 			frames += upcall->frames - bits_min(upcall->frames, upcall->came_back);
 	}
 	return frames;
@@ -166,6 +166,7 @@ static void send_upcall(struct session *session, uint32_t cache, uint64_t nr_to_
 				.asked = nr_to_scan,
 				.sent_ns = session->now_ns,
 				.deadline_ns = session->now_ns + session->limits.shrink_deadline_ns,
+				.until_ns = session->now_ns + WAVE_NS,
 				.frames = frames,
 				.run = run,
 				.run_asked = asked + nr_frames,
@@ -423,14 +424,24 @@ static void miss(struct session *session, uint32_t cache)
 		    (c->breaker_until_ns - session->now_ns) / 1000000);
 }
 
+/* No other step gives up waiting: when a tick comes all has been read that lay in the sockets. Who
+ * did not have the processor for a while has answers there that came in time. */
 void reclaim_expire(struct session *session)
 {
-	if (session->reclaim.outstanding == 0)
+	struct reclaim *reclaim = &session->reclaim;
+
+	if (reclaim->outstanding == 0)
 		return;
-	for (uint32_t i = 0; shrinker_next(session->pool, i, &i); i++)
-		if (session->upcall[i].active &&
-		    session->now_ns + LATE_NS >= session->upcall[i].deadline_ns)
+	if (session->now_ns >= reclaim->wave.until_ns)
+		reclaim->wave.until_ns = 0;
+	for (uint32_t i = 0; shrinker_next(session->pool, i, &i); i++) {
+		struct upcall *upcall = &session->upcall[i];
+
+		if (session->now_ns >= upcall->until_ns)
+			upcall->until_ns = 0;
+		if (upcall->active && session->now_ns + LATE_NS >= upcall->deadline_ns)
 			miss(session, i);
+	}
 }
 
 /* --- who could help ------------------------------------------------------------------------------

@@ -344,6 +344,62 @@ static void a_scan_that_stops_is_no_failure(void)
 	shell_close(s);
 }
 
+/* --- a daemon that is late --- */
+
+/* Its processor was another's for longer than a wave waits. What it looks at first is no answer. */
+static void a_wave_is_not_given_up_before_its_answers_are_read(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
+	struct message status = {.kind = MESSAGE_STATUS};
+	const struct message *upcall;
+	uint64_t lost;
+
+	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
+	(void)shell_fill(s, a, 1000);
+	(void)shell_fill(s, b, pool_watermark_low(s->pool.pool) - 1);
+	nudge(s);
+	upcall = next_shrink(s, a.id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+	shell_shrink_done(s, a.id, upcall, 3000, 0, 0); /* it is counted */
+	upcall = next_shrink(s, a.id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+	CU_ASSERT(upcall->shrink.nr_frames > 0);
+	make_purgeable(s, b, 500); /* a dear way out: nothing of it was needed */
+	s->now_ns += 60 * MS;
+	CU_ASSERT_EQUAL(shell_ask(s, b.conn, &status)->status, 0);
+	(void)scan_frames(s, a, upcall, 3000);
+	nudge(s);
+	lost = pool_client(s->pool.pool, b.id)->nr_purged;
+	CU_ASSERT_EQUAL(lost, 0);
+	CU_ASSERT(nr_free(s) >= pool_watermark_high(s->pool.pool));
+	shell_close(s);
+}
+
+/* An answer that is not there when it is the daemon's turn is one that takes long. */
+static void a_wave_whose_answers_do_not_come_is_given_up(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
+	const struct message *upcall;
+
+	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
+	(void)shell_fill(s, a, 1000);
+	(void)shell_fill(s, b, pool_watermark_low(s->pool.pool) - 1);
+	nudge(s);
+	upcall = next_shrink(s, a.id);
+	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+	shell_shrink_done(s, a.id, upcall, 3000, 0, 0);
+	CU_ASSERT_PTR_NOT_NULL(next_shrink(s, a.id));
+	make_purgeable(s, b, 500);
+	shell_advance(s, 49 * MS);
+	CU_ASSERT_EQUAL(pool_client(s->pool.pool, b.id)->nr_purged, 0);
+	shell_advance(s, 2 * MS); /* its own timer, in time */
+	CU_ASSERT(pool_client(s->pool.pool, b.id)->nr_purged > 0);
+	CU_ASSERT(nr_free(s) >= pool_watermark_high(s->pool.pool));
+	shell_close(s);
+}
+
 CU_TestInfo test_ladder[] = {
 	{"what can be purged serves a request in its own step",
 	 what_can_be_purged_serves_a_request_in_its_own_step},
@@ -364,5 +420,9 @@ CU_TestInfo test_ladder[] = {
 	{"ENOMEM says who was asked and did not answer",
 	 enomem_says_who_was_asked_and_did_not_answer},
 	{"a scan that stops is no failure", a_scan_that_stops_is_no_failure},
+	{"a wave is not given up before its answers are read",
+	 a_wave_is_not_given_up_before_its_answers_are_read},
+	{"a wave whose answers do not come is given up",
+	 a_wave_whose_answers_do_not_come_is_given_up},
 	CU_TEST_INFO_NULL,
 };
