@@ -167,8 +167,12 @@ void conn_on_drain_timer(uv_timer_t *timer)
 	uint64_t now_ms = uv_now(wire->loop);
 
 	for (uint32_t i = wire->n_draining; i-- > 0;) { /* backwards: closing moves the last here */
-		if (wire->draining[i]->drain_until_ms <= now_ms)
-			conn_close(wire->draining[i]);
+		struct conn *conn = wire->draining[i];
+
+		if (conn->drain_until_ms > now_ms)
+			continue;
+		stream_hurry(&conn->stream); /* timers come first, and we may be the late ones */
+		conn_close(conn);
 	}
 }
 

@@ -218,6 +218,12 @@ bool stream_drain(struct stream *stream)
 	return false;
 }
 
+void stream_hurry(struct stream *stream)
+{
+	if (stream->state == STREAM_DRAINING)
+		(void)outbox_flush(&stream->outbox, stream->fd);
+}
+
 void stream_discard(struct stream *stream)
 {
 	if (stream->state == STREAM_CLOSED)

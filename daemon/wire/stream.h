@@ -58,6 +58,8 @@ void stream_send(struct stream *stream, const struct message *message, const int
 /* Reads no more. Returns true if nothing waits to be sent (the caller closes it), false if
  * ops->ended will tell. */
 bool stream_drain(struct stream *stream);
+/* Sends of what a draining stream has left all that its peer has room for: before it is closed. */
+void stream_hurry(struct stream *stream);
 /* Throws away what was received and not read. A socket that is closed over unread packets gives its
  * peer ECONNRESET before our last words. */
 void stream_discard(struct stream *stream);

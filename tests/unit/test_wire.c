@@ -6,6 +6,7 @@
 #include <CUnit/CUnit.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -323,6 +324,29 @@ static void an_ended_connection_that_does_not_read_is_cut_off(void)
 	wire_fixture_teardown(&f);
 }
 
+/* The peer had a second, and read; the server had none, and did not look. */
+static void last_words_arrive_however_late_we_are(void)
+{
+	struct wire_fixture f;
+	uint64_t n = socket_room() + 50, n_heard = 0;
+	int fd, got;
+
+	wire_fixture_setup(&f);
+	fd = wire_fixture_dial_accepted(&f);
+	flood(&f, n, -1);
+	wire_end(f.wire, 0);
+	while (wire_fixture_hear(fd, &got) > 0)
+		n_heard++;
+	CU_ASSERT(n_heard < n);
+	(void)poll(NULL, 0, 1100); /* no processor for longer than a drain may take */
+	wire_fixture_settle(&f);
+	while (wire_fixture_hear(fd, &got) > 0)
+		n_heard++;
+	CU_ASSERT_EQUAL(n_heard, n);
+	close(fd);
+	wire_fixture_teardown(&f);
+}
+
 static void a_peer_that_never_reads_is_closed(void)
 {
 	struct wire_fixture f;
@@ -394,6 +418,7 @@ CU_TestInfo test_wire[] = {
 	 what_waits_is_sent_in_order_when_the_peer_reads},
 	{"an ended connection that does not read is cut off",
 	 an_ended_connection_that_does_not_read_is_cut_off},
+	{"last words arrive however late we are", last_words_arrive_however_late_we_are},
 	{"a peer that never reads is closed", a_peer_that_never_reads_is_closed},
 	{"a peer that is dead before accept is not told of",
 	 a_peer_that_is_dead_before_accept_is_not_told_of},
