@@ -365,6 +365,15 @@ int pool_refill_ahead(struct pool *pool, const struct pool_place *place, uint32_
 	return r;
 }
 
+void pool_drop_ring(const struct pool *pool, client_id client, uint32_t thread)
+{
+	uint64_t *bell = bell_of(pool, client), bit = UINT64_C(1) << thread % SHM_MAX_THREADS;
+
+	/* relaxed; a hint, and the exchange above has the order */
+	if (bell && __atomic_load_n(bell, __ATOMIC_RELAXED) & bit)
+		(void)__atomic_fetch_and(bell, ~bit, __ATOMIC_RELAXED);
+}
+
 static uint64_t *ring_of(const struct pool *pool, client_id client, uint32_t thread)
 {
 	return (uint64_t *)(void *)(pool->client[client].ctl + shm_ctl_ring_offset(thread));

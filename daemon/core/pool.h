@@ -257,6 +257,8 @@ uint32_t pool_read_ring(const struct pool *pool, client_id client, uint32_t thre
 			struct pool_place *ret_place);
 /* Tells the owner that its ring brought nothing, so that it need not watch any longer. */
 void pool_refuse_ring(struct pool *pool, const struct pool_place *place);
+/* Takes the thread's ring, if it rang, and answers nothing: its request says the same. */
+void pool_drop_ring(const struct pool *pool, client_id client, uint32_t thread);
 
 /* The owner found it full. Raises high if demand allows it; *ret_steal says that instead the daemon
  * should take frames: claim, barrier, settle. *ret_count: frames in it. */

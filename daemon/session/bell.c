@@ -73,6 +73,16 @@ void bell_heard(struct session *session, client_id client)
 	session->bell_place[client] = (uint8_t)bell->n;
 }
 
+/* Answered later, when the magazine may have been drained, it would fill it for nobody. */
+void bell_asked(struct session *session, client_id client, uint32_t thread)
+{
+	uint8_t place = session->bell_place[client];
+
+	if (place)
+		session->bell.heard[place - 1].rings &= ~(UINT64_C(1) << thread % SHM_MAX_THREADS);
+	pool_drop_ring(session->pool, client, thread);
+}
+
 void bell_forget(struct session *session, client_id client)
 {
 	struct bell *bell = &session->bell;

@@ -174,6 +174,7 @@ static void do_refill(const struct request *req)
 {
 	struct parked request = {.refill = req->message->pcp_refill};
 
+	bell_asked(req->session, req->client, request.refill.thread);
 	park(req, &request, request.refill.timeout_ms);
 }
 

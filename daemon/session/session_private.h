@@ -83,10 +83,8 @@ struct parked {
 struct upcall {
 	bool active;
 	bool in_wave; /* the run waits for it */
-	uint64_t id;
-	uint64_t asked;
-	uint64_t sent_ns;
-	uint64_t deadline_ns;
+	uint64_t id, asked;
+	uint64_t sent_ns, deadline_ns;
 	uint64_t until_ns;  /* what it is to bring is counted on; 0: a tick found that over */
 	uint64_t came_back; /* frames that its client drained or freed since, while it was active */
 	uint64_t frames;    /* that it is expected to bring back */
@@ -333,6 +331,8 @@ void bell_forget(struct session *session, client_id client);
 /* A magazine was filled: its owner may go on as it began. */
 void bell_watch(struct session *session, const struct pool_place *place);
 void bell_tick(struct session *session);
+/* Its thread asks by a request: a ring of before, that nobody came to, wants nothing more. */
+void bell_asked(struct session *session, client_id client, uint32_t thread);
 /* Answers a few rings. */
 void bell_rung(struct session *session);
 

@@ -91,6 +91,36 @@ static void what_was_stolen_is_not_given_back(void)
 	shell_close(s);
 }
 
+/* Nobody looked at the bell in time, and its owner asked instead. Later it had enough. */
+static void a_request_answers_the_ring_before_it(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = consumer(s);
+	struct message drain = {.kind = MESSAGE_DRAIN, .drain = {.client = a.id}};
+	uint32_t root = shell_observe(s, 0);
+
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_EQUAL(shell_refill(s, a, MAGAZINE_HOT, 0)->status, 0);
+	take(s, a, 1);
+	CU_ASSERT(shell_ask(s, root, &drain)->count > 0);
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	CU_ASSERT_FALSE(look(s));
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	/* Also one that was taken, and waits for its turn. */
+	ring(s, a, MAGAZINE_HOT, 1);
+	s->session->bell.heard[0].rings = pool_take_rings(s->pool.pool, a.id);
+	CU_ASSERT_EQUAL(shell_refill(s, a, MAGAZINE_HOT, 0)->status, 0);
+	take(s, a, 1);
+	CU_ASSERT(shell_ask(s, root, &drain)->count > 0);
+	CU_ASSERT_FALSE(look(s));
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	/* The next one is heard. */
+	ring(s, a, MAGAZINE_HOT, 1);
+	CU_ASSERT_TRUE(look(s));
+	CU_ASSERT(count(s, a) > 0);
+	shell_close(s);
+}
+
 static void who_frees_is_not_refilled(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
@@ -314,6 +344,7 @@ CU_TestInfo test_bell[] = {
 	{"who_takes_finds_the_magazine_filled_again_and_again",
 	 who_takes_finds_the_magazine_filled_again_and_again},
 	{"what_was_stolen_is_not_given_back", what_was_stolen_is_not_given_back},
+	{"a request answers the ring before it", a_request_answers_the_ring_before_it},
 	{"who_frees_is_not_refilled", who_frees_is_not_refilled},
 	{"a_ring_for_what_is_half_full_or_no_magazine_brings_nothing",
 	 a_ring_for_what_is_half_full_or_no_magazine_brings_nothing},
