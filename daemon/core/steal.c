@@ -190,6 +190,7 @@ static uint64_t claim_next(struct pool *pool, struct pool_pass *pass, uint64_t n
 {
 	struct magazine magazine = magazine_get(pool, pass->client, pass->thread, pass->magazine);
 	uint64_t n = 0, n_left = magazine.head->capacity - pass->n_taken;
+	uint64_t bottom = shm_load(magazine.bottom);
 
 	n_left = bits_min(n_left, pass_room(pool, pass, magazine.order));
 	if (n_left && (!pass->idle_only || magazine.head->idle >= MAGAZINE_IDLE_TICKS) &&
@@ -204,6 +205,9 @@ static uint64_t claim_next(struct pool *pool, struct pool_pass *pass, uint64_t n
 		}
 		n = n_wanted + CLAIM_WORK;
 	}
+	/* Nor is what was taken before given back: nobody looked at it in time. */
+	if (!pass->idle_only && magazine.head->top == bottom)
+		shm_store(&magazine.head->bottom_seen, bottom);
 	pass->magazine++;
 	pass->n_taken = 0;
 	return n + 1;

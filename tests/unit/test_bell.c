@@ -91,6 +91,22 @@ static void what_was_stolen_is_not_given_back(void)
 	shell_close(s);
 }
 
+/* Who took all came to its end before a drain, which found nothing; a daemon that was late looks at
+ * what was taken only then. */
+static void what_was_empty_at_a_drain_is_left_empty(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = consumer(s);
+	struct message drain = {.kind = MESSAGE_DRAIN, .drain = {.client = a.id}};
+	uint32_t root = shell_observe(s, 0);
+
+	CU_ASSERT_TRUE(session_is_low(s->session));
+	CU_ASSERT_EQUAL(shell_ask(s, root, &drain)->count, 0);
+	CU_ASSERT_FALSE(look(s));
+	CU_ASSERT_EQUAL(count(s, a), 0);
+	shell_close(s);
+}
+
 /* Nobody looked at the bell in time, and its owner asked instead. Later it had enough. */
 static void a_request_answers_the_ring_before_it(void)
 {
@@ -344,6 +360,7 @@ CU_TestInfo test_bell[] = {
 	{"who_takes_finds_the_magazine_filled_again_and_again",
 	 who_takes_finds_the_magazine_filled_again_and_again},
 	{"what_was_stolen_is_not_given_back", what_was_stolen_is_not_given_back},
+	{"what was empty at a drain is left empty", what_was_empty_at_a_drain_is_left_empty},
 	{"a request answers the ring before it", a_request_answers_the_ring_before_it},
 	{"who_frees_is_not_refilled", who_frees_is_not_refilled},
 	{"a_ring_for_what_is_half_full_or_no_magazine_brings_nothing",
