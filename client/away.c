@@ -164,7 +164,7 @@ int client_connect(pageclient *client, uint64_t away_ns)
 
 /* --- dispatch, which does not wait --- */
 
-static void away_set_timer(const pageclient *client, uint64_t at_ns)
+static void away_arm(const pageclient *client, uint64_t at_ns)
 {
 	struct itimerspec at = {.it_value = {.tv_sec = (time_t)(at_ns / AWAY_NS_PER_S),
 					     .tv_nsec = (long)(at_ns % AWAY_NS_PER_S)}};
@@ -173,22 +173,18 @@ static void away_set_timer(const pageclient *client, uint64_t at_ns)
 }
 
 /* A reply that is waited for wakes by itself; so the timer only has to be late enough. */
-static void away_arm_locked(const pageclient *client)
-{
-	uint64_t now = clock_now_ns();
-	bool is_waited_for = client->away.busy || client->away.fd >= 0;
-
-	if (client_state(client) == PAGECLIENT_AWAY)
-		away_set_timer(client, is_waited_for ? now + AWAY_DELAY_MAX_NS
-						     : bits_max(client->away.next_ns, now + 1));
-}
-
 void client_resume_arm(pageclient *client)
 {
+	uint64_t now = clock_now_ns();
+	bool is_waited_for;
+
 	if (client_state(client) != PAGECLIENT_AWAY)
 		return;
 	(void)pthread_mutex_lock(&client->away.lock);
-	away_arm_locked(client);
+	is_waited_for = client->away.busy || client->away.fd >= 0;
+	if (client_state(client) == PAGECLIENT_AWAY)
+		away_arm(client, is_waited_for ? now + AWAY_DELAY_MAX_NS
+					       : bits_max(client->away.next_ns, now + 1));
 	(void)pthread_mutex_unlock(&client->away.lock);
 }
 
@@ -206,6 +202,5 @@ void client_resume_step(pageclient *client)
 		away_try_locked(client, 0);
 		away_leave_locked(client);
 	}
-	away_arm_locked(client);
 	(void)pthread_mutex_unlock(&client->away.lock);
 }

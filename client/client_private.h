@@ -353,8 +353,8 @@ void client_wake(pageclient *client);
 /* Waits until the daemon is back; away_ns as in struct patience. 0: CONNECTED. -EAGAIN: not until
  * then. -ENOTCONN: not to be waited for, or LOST. The error is set. */
 int client_connect(pageclient *client, uint64_t away_ns);
-/* While AWAY: one step towards a connection, which does not wait; arms the timer for the next. The
- * other only arms it, for a client that went away after the step. */
+/* While AWAY: one step towards a connection, which does not wait; and at the end of a dispatch the
+ * timer is armed for the next. */
 void client_resume_step(pageclient *client);
 void client_resume_arm(pageclient *client);
 

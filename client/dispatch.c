@@ -193,7 +193,7 @@ static int dispatch_run(pageclient *client)
 		return error_set(-ENOMEM, "no memory to read upcalls into");
 	dispatch_check_hangup(client);
 	n += dispatch_state(client);
-	dispatch_drain(client->timer_fd); /* only here: the step arms it for the next one */
+	dispatch_drain(client->timer_fd);
 	client_resume_step(client);
 	dispatch_take_events(client);
 	for (uint32_t i = 0; i < CLIENT_DISPATCH_MAX && !client->events_ended; i++) {
@@ -208,7 +208,8 @@ static int dispatch_run(pageclient *client)
 			dispatch_end_events(client);
 	}
 	n += dispatch_state(client);
-	/* The wake that it drained may have been for more than on_state. */
+	/* The wake that it drained may have been for more than on_state. Last, so that nothing
+	 * drains the timer that is armed here. */
 	client_resume_arm(client);
 	dispatch_take_events(client);
 	free(buffer);
