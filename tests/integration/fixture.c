@@ -356,6 +356,17 @@ void fixture_drain(const struct fixture *fixture)
 	program_done(&ctl);
 }
 
+bool fixture_reclaim(const struct fixture *fixture, const char *frames)
+{
+	struct program ctl;
+	bool ok;
+
+	fixture_ctl(fixture, &ctl, "reclaim", "--frames", frames, NULL);
+	ok = ctl.status == 0;
+	program_done(&ctl);
+	return ok;
+}
+
 json_t *fixture_ctl_json(const struct fixture *fixture, const char *command)
 {
 	struct program ctl;

@@ -70,6 +70,8 @@ struct pageclient_status fixture_status(pageclient *client);
 void fixture_ctl(const struct fixture *fixture, struct program *ret_program, ...);
 /* `pagectl drain`: what lies in magazines goes back, what was freed wrongly is seen. */
 void fixture_drain(const struct fixture *fixture);
+/* `pagectl reclaim --frames FRAMES`; false if it fails. */
+bool fixture_reclaim(const struct fixture *fixture, const char *frames);
 /* `pagectl COMMAND --json`; NULL and a failure if that is not one object with a version. */
 json_t *fixture_ctl_json(const struct fixture *fixture, const char *command);
 /* A member by its path, as "watermarks.min"; a failure and 0 if it is not there. */

@@ -37,8 +37,8 @@ struct outage_client {
 	struct outage_events *events; /* may be NULL */
 };
 /* Never NULL: the test ends without one. */
+pageclient *outage_client(const struct outage *outage, const struct outage_client *options);
 /* Shares, and if there is no answer in the client's own time, again: the lane settles that. */
 int outage_share(pageclient *client, void *frame, uint64_t *ret_handle);
-pageclient *outage_client(const struct outage *outage, const struct outage_client *options);
 
 #endif

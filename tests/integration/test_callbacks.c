@@ -81,18 +81,50 @@ static bool dispatches(struct asked *asked)
 }
 
 /* Reclaim asks the caches. Its end is not waited for: it may be the daemon's that dies. */
+static void begin_reclaim(const struct asked *asked, struct background *ret_ctl)
+{
+	CU_ASSERT_TRUE(background_start(
+		ret_ctl, asked->log,
+		(const char *const[]){fixture_pagectl(), "--socket", asked->outage.fixture.socket,
+				      "reclaim", "--frames", "1000", NULL}));
+}
+
 static void ask(struct asked *asked, uint32_t n)
 {
 	struct background ctl;
 
-	CU_ASSERT_TRUE(background_start(
-		&ctl, asked->log,
-		(const char *const[]){fixture_pagectl(), "--socket", asked->outage.fixture.socket,
-				      "reclaim", "--frames", "1000", NULL}));
+	begin_reclaim(asked, &ctl);
 	while (asked->n < n && dispatches(asked))
 		continue;
 	CU_ASSERT_TRUE(asked->n >= n);
 	(void)background_end(&ctl, SIGTERM);
+}
+
+static void takes_a_while(struct asked *asked)
+{
+	(void)asked;
+	CU_ASSERT_EQUAL(poll(NULL, 0, 50), 0);
+}
+
+/* The daemon dies with a question on its way. It is answered in the same dispatch as the first try
+ * to resume, and takes longer than the wait for the second. */
+static void program_that_was_in_a_callback_comes_back(void)
+{
+	struct background ctl;
+	struct asked asked;
+
+	if (!setup(&asked, takes_a_while))
+		return;
+	begin_reclaim(&asked, &ctl);
+	CU_ASSERT_EQUAL(poll(&asked.pollfd, 1, clock_left_ms(asked.until)), 1);
+	fixture_kill(&asked.outage.fixture);
+	CU_ASSERT_EQUAL(pageclient_dispatch(asked.client), 2); /* the event, the question */
+	CU_ASSERT_TRUE(fixture_start(&asked.outage.fixture));
+	while (asked.events.n < 2 && dispatches(&asked))
+		continue;
+	CU_ASSERT_TRUE(outage_events_are(&asked.events, PAGECLIENT_AWAY, PAGECLIENT_CONNECTED));
+	(void)background_end(&ctl, SIGTERM); /* its request died with the daemon, as it may say */
+	teardown(&asked);
 }
 
 static void daemon_dies(struct asked *asked)
@@ -137,6 +169,7 @@ static void program_that_resumed_in_a_callback_is_asked_again(void)
 }
 
 CU_TestInfo test_callbacks[] = {
+	{"program that was in a callback comes back", program_that_was_in_a_callback_comes_back},
 	{"program whose daemon died in a callback comes back",
 	 program_whose_daemon_died_in_a_callback_comes_back},
 	{"program that resumed in a callback is asked again",

@@ -1,6 +1,5 @@
 /* tests/integration/test_outage.c - what a program sees of an outage: events, caches, a client that
  * is lost, and requests that were given up. */
-#include "tests/integration/background.h"
 #include "tests/integration/clock.h"
 #include "tests/integration/outage.h"
 
@@ -8,7 +7,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -217,53 +215,6 @@ static void cache_is_asked_after_a_resume(void)
 	outage_close(&outage);
 }
 
-static uint64_t count_after_a_while(void *arg)
-{
-	(void)arg;
-	CU_ASSERT_EQUAL(poll(NULL, 0, 50), 0);
-	return PAGECLIENT_SHRINK_EMPTY;
-}
-
-/* The daemon dies with a question on its way. It is answered in the same dispatch as the first try
- * to resume, and takes longer than the wait for the second. */
-static void program_that_was_in_a_callback_comes_back(void)
-{
-	struct outage outage;
-	struct outage_events events = {.n = 0};
-	struct pageclient_cache_options cache;
-	pageclient_cache *handle;
-	struct background ctl;
-	pageclient *client;
-	struct pollfd pollfd = {.events = POLLIN};
-	uint64_t until = clock_until(CLOCK_PATIENCE_MS);
-	char log[96];
-
-	if (!outage_open(&outage))
-		return;
-	(void)snprintf(log, sizeof(log), "%s/reclaim.log", outage.fixture.directory);
-	client = outage_client(&outage, &(struct outage_client){.events = &events});
-	PAGECLIENT_INIT(struct pageclient_cache_options, &cache);
-	cache.name = "slow";
-	cache.count = count_after_a_while;
-	cache.scan = cache_scan;
-	CU_ASSERT_EQUAL(pageclient_cache_register(client, &cache, &handle), 0);
-	pollfd.fd = pageclient_fd(client);
-	CU_ASSERT_TRUE(background_start(&ctl, log,
-					(const char *const[]){fixture_pagectl(), "--socket",
-							      outage.fixture.socket, "reclaim",
-							      "--frames", "1", NULL}));
-	CU_ASSERT_EQUAL(poll(&pollfd, 1, clock_left_ms(until)), 1);
-	fixture_kill(&outage.fixture);
-	CU_ASSERT_EQUAL(pageclient_dispatch(client), 2); /* the event, the question */
-	CU_ASSERT_TRUE(fixture_start(&outage.fixture));
-	while (events.n < 2 && poll(&pollfd, 1, clock_left_ms(until)) == 1)
-		CU_ASSERT_TRUE(pageclient_dispatch(client) >= 0);
-	CU_ASSERT_TRUE(outage_events_are(&events, PAGECLIENT_AWAY, PAGECLIENT_CONNECTED));
-	(void)background_end(&ctl, SIGTERM); /* its request died with the daemon, as it may say */
-	pageclient_close(client);
-	outage_close(&outage);
-}
-
 static void caches_that_went_while_away_are_forgotten(void)
 {
 	struct outage outage;
@@ -408,7 +359,6 @@ CU_TestInfo test_outage[] = {
 	{"outage that a call noticed is told too", outage_that_a_call_noticed_is_told_too},
 	{"client of another segment is lost", client_of_another_segment_is_lost},
 	{"cache is asked after a resume", cache_is_asked_after_a_resume},
-	{"program that was in a callback comes back", program_that_was_in_a_callback_comes_back},
 	{"caches that went while away are forgotten", caches_that_went_while_away_are_forgotten},
 	{"cache that was given up is not asked", cache_that_was_given_up_is_not_asked},
 	{"request that was given up is settled", request_that_was_given_up_is_settled},

@@ -78,17 +78,6 @@ static uint32_t cache_count(struct cache *cache)
 	return n;
 }
 
-static bool reclaim(const struct fixture *f, const char *frames)
-{
-	struct program ctl;
-	bool ok;
-
-	fixture_ctl(f, &ctl, "reclaim", "--frames", frames, NULL);
-	ok = ctl.status == 0;
-	program_done(&ctl);
-	return ok;
-}
-
 /* --- purge, re-arm, drop ------------------------------------------------------------------- */
 
 static void build_again(struct cache *cache)
@@ -117,7 +106,7 @@ static void purged_frames_are_built_again(void)
 	CU_ASSERT_TRUE(cache_fill(&cache, 2000));
 	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_purgeable, 2000);
 	CU_ASSERT_EQUAL(cache_count(&cache), 2000);
-	CU_ASSERT_TRUE(reclaim(&f, "7000"));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "7000"));
 	left = cache_count(&cache);
 	CU_ASSERT_TRUE(left < 2000);
 	CU_ASSERT_EQUAL(fixture_status(cache.client).nr_purgeable, left);
@@ -144,7 +133,7 @@ static void pinned_frames_are_never_purged(void)
 	CU_ASSERT_TRUE(cache_fill(&cache, 1000));
 	for (uint32_t i = 0; i < cache.n; i += 2)
 		CU_ASSERT_PTR_NOT_NULL(pageclient_pin(cache.client, cache.slot[i]));
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	for (uint32_t i = 0; i < cache.n; i++)
 		CU_ASSERT_EQUAL(cache_look(&cache, i), i % 2 == 0);
 	CU_ASSERT_TRUE(fixture_check(&f));
@@ -161,7 +150,7 @@ static void a_purged_slot_can_be_dropped_and_not_taken(void)
 	CU_ASSERT_TRUE(fixture_open(&f, config));
 	cache = (struct cache){.client = fixture_client(&f, "cache")};
 	CU_ASSERT_TRUE(cache_fill(&cache, 100));
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_EQUAL(cache_look(&cache, 7), 0);
 	CU_ASSERT_EQUAL(pageclient_purgeable_take(cache.client, cache.slot[7], &frame), -ENODATA);
 	CU_ASSERT_EQUAL(pageclient_purgeable_drop(cache.client, cache.slot[7]), 0);
@@ -232,7 +221,7 @@ static void slots_outlive_the_server(void)
 	CU_ASSERT_EQUAL(cache_count(&cache), 1000); /* needs no daemon */
 	CU_ASSERT_TRUE(fixture_check(&f));
 	CU_ASSERT_EQUAL(cache_count(&cache), 1000);
-	CU_ASSERT_TRUE(reclaim(&f, "8192"));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_TRUE(cache_count(&cache) < 1000);
 	for (uint32_t i = 0; i < cache.n; i++)
 		CU_ASSERT_EQUAL(pageclient_purgeable_drop(cache.client, cache.slot[i]), 0);
@@ -298,7 +287,7 @@ static void threads_use_what_the_daemon_purges(void)
 		CU_ASSERT_EQUAL(pthread_create(&user[i].thread, NULL, use_cache, &user[i]), 0);
 	}
 	for (uint32_t i = 0; i < 20; i++)
-		CU_ASSERT_TRUE(reclaim(&f, "6500"));
+		CU_ASSERT_TRUE(fixture_reclaim(&f, "6500"));
 	for (uint32_t i = 0; i < N_THREADS; i++) {
 		CU_ASSERT_EQUAL(pthread_join(user[i].thread, NULL), 0);
 		CU_ASSERT_TRUE(user[i].ok);

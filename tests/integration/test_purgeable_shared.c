@@ -13,17 +13,6 @@ extern CU_TestInfo test_purgeable_shared[];
 #define FRAMES 8192u
 static const char config[] = "[segment]\nsize = 32M\n[pcp]\nbatch = 16\n";
 
-static bool reclaim_all(const struct fixture *f)
-{
-	struct program ctl;
-	bool ok;
-
-	fixture_ctl(f, &ctl, "reclaim", "--frames", "8192", NULL);
-	ok = ctl.status == 0;
-	program_done(&ctl);
-	return ok;
-}
-
 /* The purge drops this process's reference, the other keeps its. */
 static void a_shared_frame_loses_one_reference(void)
 {
@@ -46,7 +35,7 @@ static void a_shared_frame_loses_one_reference(void)
 	CU_ASSERT_EQUAL(pageclient_share(one, frame, &handle), -EBUSY);
 	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), -EBUSY);
 	pageclient_unpin(one, slot);
-	CU_ASSERT_TRUE(reclaim_all(&f));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_PTR_NULL(pageclient_pin(one, slot));
 	CU_ASSERT_EQUAL(errno, ENODATA);
 	CU_ASSERT_EQUAL(fixture_status(one).nr_shared, 0);
@@ -79,7 +68,7 @@ static void a_purged_shared_frame_can_be_had_again(void)
 	CU_ASSERT_EQUAL(pageclient_import(two, handle, &seen, NULL), 0);
 	CU_ASSERT_EQUAL(pageclient_purgeable_new(one, frame, &slot), 0);
 	pageclient_unpin(one, slot);
-	CU_ASSERT_TRUE(reclaim_all(&f));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_PTR_NULL(pageclient_pin(one, slot));
 	/* The other's handle is good, and the slot has nothing of it any more. */
 	CU_ASSERT_EQUAL(pageclient_import(one, handle, &again, NULL), 0);
@@ -113,7 +102,7 @@ static void a_purged_shared_frame_rearms_its_slot(void)
 	CU_ASSERT_EQUAL(pageclient_share(client, frame, &handle), 0);
 	CU_ASSERT_EQUAL(pageclient_purgeable_new(client, frame, &slot), 0);
 	pageclient_unpin(client, slot);
-	CU_ASSERT_TRUE(reclaim_all(&f));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_PTR_NULL(pageclient_pin(client, slot));
 	for (uint32_t i = 0; i < FRAMES && again != frame; i++)
 		again = pageclient_alloc(client, 0, 0);
@@ -189,7 +178,7 @@ static void a_slot_that_ends_does_not_claim_what_it_lost(void)
 	CU_ASSERT_EQUAL(pageclient_share(client, frame, &handle), 0);
 	CU_ASSERT_EQUAL(pageclient_purgeable_new(client, frame, &slot), 0);
 	pageclient_unpin(client, slot);
-	CU_ASSERT_TRUE(reclaim_all(&f));
+	CU_ASSERT_TRUE(fixture_reclaim(&f, "8192"));
 	CU_ASSERT_PTR_NULL(pageclient_pin(client, slot));
 	for (uint32_t i = 0; i < FRAMES && again != frame; i++)
 		again = pageclient_alloc(client, 0, 0);

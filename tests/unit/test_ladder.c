@@ -346,14 +346,11 @@ static void a_scan_that_stops_is_no_failure(void)
 
 /* --- a daemon that is late --- */
 
-/* Its processor was another's for longer than a wave waits. What it looks at first is no answer. */
-static void a_wave_is_not_given_up_before_its_answers_are_read(void)
+/* The cache of a is asked for what b made short. */
+static const struct message *wave_is_out(struct shell *s, struct shell_client a,
+					 struct shell_client b)
 {
-	struct shell *s = shell_open(NR_FRAMES);
-	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
-	struct message status = {.kind = MESSAGE_STATUS};
 	const struct message *upcall;
-	uint64_t lost;
 
 	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
 	(void)shell_fill(s, a, 1000);
@@ -364,6 +361,19 @@ static void a_wave_is_not_given_up_before_its_answers_are_read(void)
 	shell_shrink_done(s, a.id, upcall, 3000, 0, 0); /* it is counted */
 	upcall = next_shrink(s, a.id);
 	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
+	return upcall;
+}
+
+/* Its processor was another's for longer than a wave waits. What it looks at first is no answer. */
+static void a_wave_is_not_given_up_before_its_answers_are_read(void)
+{
+	struct shell *s = shell_open(NR_FRAMES);
+	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
+	struct message status = {.kind = MESSAGE_STATUS};
+	const struct message *upcall;
+	uint64_t lost;
+
+	upcall = wave_is_out(s, a, b);
 	CU_ASSERT(upcall->shrink.nr_frames > 0);
 	make_purgeable(s, b, 500); /* a dear way out: nothing of it was needed */
 	s->now_ns += 60 * MS;
@@ -381,16 +391,8 @@ static void a_wave_whose_answers_do_not_come_is_given_up(void)
 {
 	struct shell *s = shell_open(NR_FRAMES);
 	struct shell_client a = shell_attach(s, "a", 0), b = shell_attach(s, "b", 0);
-	const struct message *upcall;
 
-	CU_ASSERT_EQUAL(shell_register(s, a, 1)->status, 0);
-	(void)shell_fill(s, a, 1000);
-	(void)shell_fill(s, b, pool_watermark_low(s->pool.pool) - 1);
-	nudge(s);
-	upcall = next_shrink(s, a.id);
-	CU_ASSERT_PTR_NOT_NULL_FATAL(upcall);
-	shell_shrink_done(s, a.id, upcall, 3000, 0, 0);
-	CU_ASSERT_PTR_NOT_NULL(next_shrink(s, a.id));
+	(void)wave_is_out(s, a, b);
 	make_purgeable(s, b, 500);
 	shell_advance(s, 49 * MS);
 	CU_ASSERT_EQUAL(pool_client(s->pool.pool, b.id)->nr_purged, 0);
